@@ -1,0 +1,5 @@
+"""A distributed hyperparameter-tuning engine."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,98 @@
+"""What is to be done: the only output of the core. The engine carries actions out in the order in which they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuner.resources import Resources
+from tuner.trial import Attempt, Params, Trial
+
+__all__ = ["Action", "Close", "Record", "Scale", "Start", "Stop", "Suggest", "WakeAt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggest:
+    """Ask the sampler for trials ``first`` to ``first + count - 1``; each comes back as ``Suggested``, or once as
+    ``SpaceExhausted``."""
+
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run an attempt.
+
+    Attributes:
+        trial: Trial number.
+        attempt: Attempt number, from 1.
+        params: The trial's active parameters.
+        grant: What it is given.
+        lane: Attempts of one lane run one after another, those of different lanes at the same time. There are never more
+            lanes than may run at once. A lane gets several attempts ahead only when attempts were measured to be so
+            short that handing them over one by one would cost more than they do.
+        seed: For the objective's own random choices.
+    """
+
+    trial: int
+    attempt: int
+    params: Params
+    grant: Resources
+    lane: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask an attempt to stop, and end it by force when it has not after the study's ``stop_grace_s``.
+
+    Attributes:
+        reason: For a person. An attempt that stops because it was asked to ends as ``Pruned`` when ``prune`` is true,
+            as ``Failed(kind)`` when it is not.
+        prune: Whether it is stopped because it is not worth finishing.
+        timeout: Whether it is stopped because it ran longer than one attempt may (``Failed(TIMEOUT)``); with neither it
+            is stopped because the sweep ends (``Failed(STOPPED)``).
+    """
+
+    trial: int
+    attempt: int
+    reason: str
+    prune: bool = True
+    timeout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Tell the cluster what could be used now, one bundle an attempt; replaces what was told before."""
+
+    bundles: tuple[Resources, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send a ``TimerFired`` at this time; replaces what was asked before. None for never."""
+
+    at_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How a trial or an attempt stands now: for the store's tables, the display and (finished trials) the sampler."""
+
+    entry: Trial | Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The study has ended: nothing runs any more.
+
+    Attributes:
+        reason: ``trials``, ``time``, ``failures``, ``patience``, ``target``, ``exhausted``, ``stopped`` or ``drained``.
+        message: The same for a person.
+    """
+
+    reason: str
+    message: str
+
+
+Action = Suggest | Start | Stop | Scale | WakeAt | Record | Close
