@@ -12,8 +12,8 @@ __all__ = ["Action", "Close", "Record", "Scale", "Start", "Stop", "Suggest", "Wa
 
 @dataclass(frozen=True, slots=True)
 class Suggest:
-    """Ask the sampler for trials ``first`` to ``first + count - 1``; each comes back as ``Suggested``, or once as
-    ``SpaceExhausted``."""
+    """Ask the sampler for trials ``first`` to ``first + count - 1``, besides what was asked for before; each comes back as
+    ``Suggested``, or once as ``SpaceExhausted``. A count of 0 takes back what was asked for and has not come."""
 
     first: int
     count: int

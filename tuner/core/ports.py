@@ -171,7 +171,12 @@ class Executor(ABC):
     (late ones, and those for attempts that it has declared dead, may come besides: the core drops them by attempt number);
     reports of one attempt keep their order; attempts of one lane do not overlap. A crashed worker, a lost node, Ray's OOM
     kill, ``sys.exit`` and a hung objective become outcomes, never exceptions. All methods are called from one thread.
+
+    Attributes:
+        can_grow: Whether nodes may come that are not there yet, so that a grant which fits none is worth waiting with.
     """
+
+    can_grow: bool = False
 
     @abstractmethod
     def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:

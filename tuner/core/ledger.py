@@ -1,0 +1,116 @@
+"""What the core remembers of a trial that is not finished. Finished trials are forgotten: the store has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tuner.core.actions import Stop
+from tuner.resources import Resources, Usage
+from tuner.trial import Attempt, Failed, Outcome, Params, Trial, TrialState
+
+__all__ = ["LiveTrial"]
+
+_NO_VALUES: Mapping[str, float] = {}
+
+
+@dataclass(slots=True)
+class LiveTrial:
+    """One trial between its suggestion and its end, with its current attempt if it has one.
+
+    Attributes:
+        grant: What the current or, between attempts, the next attempt gets.
+        lane: Lane of the attempt in flight; None when none is.
+        started_at: When the first attempt began to run.
+        attempt_started_at: When the current one did; None until that is known.
+        retries: Failed attempts that count against the retry budget.
+        losses: Failed attempts that do not: lost with their node, to a preemption or with the driver.
+        stop: What the current attempt was asked; None while it was asked nothing.
+        peak_memory_mib: Highest memory seen in any attempt.
+    """
+
+    number: int
+    params: Params
+    grant: Resources
+    attempts: int = 0
+    lane: int | None = None
+    node_id: str | None = None
+    started_at: float | None = None
+    attempt_started_at: float | None = None
+    retries: int = 0
+    losses: int = 0
+    wall_s: float = 0.0
+    steps: int = 0
+    last_step: int | None = None
+    last_values: Mapping[str, float] = field(default_factory=dict)
+    stop: Stop | None = None
+    peak_memory_mib: float = 0.0
+
+    def begin_attempt(self, lane: int) -> None:
+        """A new attempt is handed to the executor."""
+        self.attempts += 1
+        self.lane = lane
+        self.node_id = self.attempt_started_at = self.stop = None
+
+    def mark_started(self, at_s: float, node_id: str | None) -> None:
+        """The current attempt began to run."""
+        self.attempt_started_at, self.node_id = at_s, node_id
+        if self.started_at is None:
+            self.started_at = at_s
+
+    def end_attempt(self, at_s: float, usage: Usage | None) -> None:
+        """The current attempt ended; its wall time is taken from its usage, else from the driver's clock."""
+        self.lane = None
+        if usage is not None:
+            self.wall_s += usage.wall_s
+            self.peak_memory_mib = max(self.peak_memory_mib, usage.peak_memory_mib)
+        elif self.attempt_started_at is not None:
+            self.wall_s += at_s - self.attempt_started_at
+
+    def attempt_row(
+        self, outcome: Outcome | None = None, finished_at: float | None = None, usage: Usage | None = None
+    ) -> Attempt:
+        """The current attempt as it stands."""
+        return Attempt(
+            trial=self.number,
+            number=self.attempts,
+            grant=self.grant,
+            node_id=self.node_id,
+            started_at=self.attempt_started_at,
+            finished_at=finished_at,
+            outcome=outcome,
+            usage=usage,
+            stop_reason=self.stop.reason if self.stop else None,
+        )
+
+    def row(
+        self,
+        state: TrialState,
+        *,
+        values: Mapping[str, float] = _NO_VALUES,
+        finished_at: float | None = None,
+        failure: Failed | None = None,
+    ) -> Trial:
+        """The trial as it stands."""
+        return Trial(
+            number=self.number,
+            state=state,
+            params=self.params,
+            values=values,
+            attempts=self.attempts,
+            steps=self.steps,
+            last_step=self.last_step,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            wall_s=self.wall_s,
+            failure=failure,
+        )
+
+    def story(self) -> list[str]:
+        """What is known of the trial, for an ``InvalidTransition``."""
+        return [
+            f"params: {dict(self.params)}",
+            f"attempts begun: {self.attempts}, counted retries: {self.retries}, losses: {self.losses}, lane: {self.lane}",
+            f"steps reported: {self.steps}, last: {self.last_step} {dict(self.last_values)}",
+            f"asked to stop: {self.stop.reason if self.stop else 'no'}",
+        ]

@@ -1,0 +1,169 @@
+"""A study in virtual time, for tests: a model of an objective, a log in memory, one call to run it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuner import plugins
+from tuner.core.actions import Action, Close
+from tuner.core.events import Event, StudyOpened
+from tuner.core.ports import Context, Executor, Objective, Problem, Pruner, Sampler, StudyLog
+from tuner.core.scheduler import Scheduler
+from tuner.engine import Engine
+from tuner.executors.simulated import Simulation
+from tuner.resources import Resources
+from tuner.study import StudySpec
+from tuner.trial import Attempt, Completed, Failed, FailureKind, Outcome, Params, Trial
+
+__all__ = ["ListLog", "ModelObjective", "Simulated", "driver_parts", "simulate"]
+
+
+class ModelObjective(Objective):
+    """A learning curve whose height, length and mishaps depend on the parameters and the seed alone.
+
+    The loss at step s is ``floor + gap / s``; ``floor`` is the squared distance of the numeric parameters from 0.3.
+
+    Args:
+        steps: Reports of a full attempt; 0 for none.
+        step_s: Mean seconds between them.
+        p_raise: Share of trials that raise on the way, whatever the attempt.
+        metric: Name of what is reported.
+    """
+
+    def __init__(self, *, steps: int = 5, step_s: float = 1.0, p_raise: float = 0.0, metric: str = "loss") -> None:
+        self.steps, self.step_s, self.p_raise, self.metric = steps, step_s, p_raise, metric
+
+    def run(self, params: Params, context: Context) -> Mapping[str, float]:
+        """The same course in no time, for executors that run for real."""
+        course = self.simulate(params, context.seed, context.grant)
+        for _, step, values in course.reports:
+            context.report(step, values)
+        if isinstance(course.outcome, Failed):
+            raise ValueError(course.outcome.message)
+        assert isinstance(course.outcome, Completed)
+        return course.outcome.values
+
+    def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
+        """See ``tuner.executors.simulated.Simulates``."""
+        chance = random.Random(seed)
+        floor = sum((float(v) - 0.3) ** 2 for v in params.values() if isinstance(v, int | float))
+        gap, pace = chance.random(), self.step_s * (0.5 + chance.random())
+        fails_at = chance.randint(1, self.steps + 1) if chance.random() < self.p_raise else 0
+        reports = self.steps if not fails_at else fails_at - 1
+        outcome: Outcome = Completed({self.metric: floor + gap / max(1, self.steps)})
+        if fails_at:
+            outcome = Failed(FailureKind.RAISED, "ValueError: a bad day")
+        return Simulation(self._curve(reports, floor, gap, pace), 0.0 if self.steps else pace, outcome, 100.0)
+
+    def _curve(self, n: int, floor: float, gap: float, pace: float) -> Iterator[tuple[float, int, Mapping[str, float]]]:
+        return ((pace, step, {self.metric: floor + gap / step}) for step in range(1, n + 1))
+
+
+class ListLog(StudyLog):
+    """A log in a list.
+
+    Args:
+        events: What it holds already.
+        dies_after: Raise ``Killed`` at the first append that begins with at least this many events in the log; None never.
+    """
+
+    class Killed(BaseException):
+        """Stands for ``kill -9``: nothing of the driver may see it."""
+
+    def __init__(self, events: Sequence[Event] = (), *, dies_after: int | None = None) -> None:
+        self.events = list(events)
+        self.entries: dict[tuple[str, int, int], Trial | Attempt] = {}
+        self.n_final: dict[int, int] = {}
+        self._dies_after = dies_after
+
+    def read(self) -> Sequence[Event]:
+        """Every event."""
+        return list(self.events)
+
+    def append(self, events: Sequence[Event], entries: Sequence[Trial | Attempt]) -> None:
+        """Add events and entries."""
+        if self._dies_after is not None and len(self.events) >= self._dies_after:
+            raise ListLog.Killed
+        self.events.extend(events)
+        for entry in entries:
+            if isinstance(entry, Trial):
+                self.entries["trial", entry.number, 0] = entry
+                if entry.state.finished:
+                    self.n_final[entry.number] = self.n_final.get(entry.number, 0) + 1
+            else:
+                self.entries["attempt", entry.trial, entry.number] = entry
+
+    def renew(self) -> None:
+        """Nothing to renew."""
+
+    def set_model(self, path: str) -> None:
+        """No model is made."""
+
+    def close(self, state: str, reason: str | None = None) -> None:
+        """Nothing to close."""
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The trials as they stand, by number."""
+        return sorted((e for e in self.entries.values() if isinstance(e, Trial)), key=lambda t: t.number)
+
+
+@dataclass
+class Simulated:
+    """What a simulated study left behind."""
+
+    log: ListLog
+    core: Scheduler
+    closed: Close | None
+    actions: list[Action] = field(default_factory=list)
+
+
+def driver_parts(spec: StudySpec) -> tuple[Scheduler, Sampler]:
+    """A fresh core and a fresh sampler for a study."""
+    pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
+    problem = Problem(spec.space, spec.metrics, spec.seed, spec.limits.trials)
+    sampler: Sampler = plugins.build("sampler", spec.sampler, problem)
+    return Scheduler(spec, pruner), sampler
+
+
+def simulate(
+    spec: StudySpec,
+    executor: Executor,
+    objective: Objective,
+    *,
+    log: ListLog | None = None,
+    watch: Callable[[Engine], Any] | None = None,
+) -> Simulated:
+    """Run a study from its beginning to its end in virtual time, recording every action.
+
+    Args:
+        spec: The study.
+        executor: As a rule ``tuner.executors.simulated.Simulated``.
+        objective: One that simulates.
+        log: Where to; None for a fresh ``ListLog``.
+        watch: Called with the engine before it runs.
+    """
+    log = log if log is not None else ListLog()
+    core, sampler = driver_parts(spec)
+    actions: list[Action] = []
+    handle = core.handle
+
+    def recorded(event: Event) -> list[Action]:
+        made = handle(event)
+        actions.extend(made)
+        return made
+
+    core.handle = recorded  # type: ignore[method-assign]
+    executor.open(spec, objective, Path("."))
+    engine = Engine(core, sampler, executor, log)
+    if watch is not None:
+        watch(engine)
+    closed = engine.run([StudyOpened(executor.now_s(), spec)])
+    executor.close()
+    assert math.isfinite(executor.now_s())
+    return Simulated(log, core, closed, actions)
