@@ -178,6 +178,9 @@ class Executor(ABC):
 
     can_grow: bool = False
 
+    def warm_up(self) -> None:  # noqa: B027 -- most executors are ready at once
+        """Begin to get ready in the background and return at once; ``open`` waits for it and raises what went wrong."""
+
     @abstractmethod
     def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:
         """Get ready to run attempts of ``objective``. ``directory`` is for logs (``logs/<trial>.<attempt>.log``).
