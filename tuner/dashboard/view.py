@@ -1,0 +1,413 @@
+"""What every display shows: a fold of a study's events and entries.
+
+No clock, no I/O, no threads: time comes in with the events and with ``snapshot``. Folding one event takes a fixed time,
+and memory grows with the attempts in flight only, so a view keeps up with thousands of trials a second for days.
+
+How trials stand comes from the entries (``Trial``, ``Attempt``), which the core has judged already; events add what no
+entry says: reports, nodes, commands. A display that goes on with a study folds the trials that its store holds first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from tuner.core.events import CommandReceived, Event, NodeJoined, NodeLost, Reported, StudyOpened, StudyResumed
+from tuner.dashboard._meters import Curve, Rate
+from tuner.resources import Node, Resources
+from tuner.study import Limits, Metric, StudySpec
+from tuner.trial import Attempt, Failed, Trial, TrialState
+
+__all__ = ["Best", "Counts", "FailureNote", "Progress", "RunningTrial", "Snapshot", "View", "headline"]
+
+
+def headline(message: str) -> str:
+    """The line of a failure's message that says most: a traceback's exception, else the first line with anything."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith("Traceback (") else lines[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Trials by how they stand, and the attempts that failed and were tried again."""
+
+    waiting: int = 0
+    running: int = 0
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    retried: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Trials to which nothing more happens."""
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best complete trial so far; ``finished_since`` counts the trials that finished after it."""
+
+    trial: int
+    value: float
+    finished_since: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTrial:
+    """A trial that runs now. ``step`` and ``value`` are its last report's, None before the first."""
+
+    trial: int
+    attempt: int
+    step: int | None
+    value: float | None
+    for_s: float
+    stopping: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailureNote:
+    """A failed attempt in one line; ``final`` when its trial failed with it."""
+
+    trial: int
+    attempt: int
+    kind: str
+    text: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the limit is that will be reached first. ``unit`` is ``trials`` or ``s``."""
+
+    done: float
+    limit: float
+    unit: str
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return min(self.done / self.limit, 1.0) if self.limit > 0 else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a display shows at one moment; safe to hand to another thread.
+
+    Attributes:
+        name: The study's; None before it was opened.
+        metric: The first metric; None likewise.
+        phase: What the driver is about, for a person.
+        details: ``store``, ``executor``, ``dashboard``, ``logs``, as far as they are there.
+        ended: The study's state once it was closed; None before.
+        draining: ``drain`` or ``stop`` once a person asked for it.
+        counts: Trials by how they stand.
+        failures: Failed trials by kind.
+        limits: When the study ends.
+        elapsed_s: How long its drivers have run, all together.
+        per_minute: Trials that finish in a minute; None before the first.
+        left_s: When it will end at this pace; None when that cannot be said.
+        progress: How far it is; None without a limit that can be shown.
+        best: None before the first complete trial.
+        history: Best value over time, evenly spaced.
+        used: What running attempts were granted.
+        total: What the nodes have.
+        n_nodes: How many there are.
+        running: The trials that have run longest, a few.
+        failure: The last failed attempt.
+    """
+
+    name: str | None
+    metric: Metric | None
+    phase: str
+    details: Mapping[str, str]
+    ended: str | None
+    draining: str | None
+    counts: Counts
+    failures: Mapping[str, int]
+    limits: Limits
+    elapsed_s: float
+    per_minute: float | None
+    left_s: float | None
+    progress: Progress | None
+    best: Best | None
+    history: tuple[float, ...]
+    used: Resources
+    total: Resources
+    n_nodes: int
+    running: tuple[RunningTrial, ...]
+    failure: FailureNote | None
+
+
+@dataclass(slots=True)
+class _Live:
+    attempt: int
+    started_at: float
+    grant: Resources
+    step: int | None = None
+    value: float | None = None
+    stopping: bool = False
+
+
+@dataclass(slots=True)
+class _Clock:
+    """The drivers' time: what earlier drivers ran, and when this one began."""
+
+    earlier_s: float = 0.0
+    since_s: float | None = None
+    last_s: float = 0.0
+    rate: Rate = field(default_factory=Rate)
+    n_finished: int = 0
+
+    def see(self, at_s: float) -> None:
+        if self.since_s is None:
+            self.since_s = at_s
+        self.last_s = max(self.last_s, at_s)
+
+    def resume(self, at_s: float) -> None:
+        if self.since_s is not None:
+            self.earlier_s += max(self.last_s - self.since_s, 0.0)
+        self.since_s, self.last_s, self.rate, self.n_finished = at_s, at_s, Rate(), 0
+
+    def finish(self, at_s: float) -> None:
+        if self.since_s is not None and at_s >= self.since_s:
+            self.rate.add(at_s)
+            self.n_finished += 1
+
+    def per_minute(self, now_s: float) -> float | None:
+        if self.since_s is None or not self.n_finished:
+            return None
+        n, span_s = self.rate.recent(now_s, self.since_s)
+        if n < 10:
+            n, span_s = self.n_finished, now_s - self.since_s
+        return 60.0 * n / max(span_s, 0.1)
+
+
+class View:
+    """Folds a study into what displays show. Not locked: one thread at a time."""
+
+    def __init__(self) -> None:
+        self._spec: StudySpec | None = None
+        self._limits = Limits()
+        self._phase = ""
+        self._ended: str | None = None
+        self._draining: str | None = None
+        self._details: dict[str, str] = {}
+        self._clock = _Clock()
+        self._live: dict[int, _Live] = {}
+        self._nodes: dict[str, Resources] = {}
+        self._used = Resources(0.0)
+        self._n_suggested = self._n_retried = 0
+        self._states: Counter[TrialState] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._best: tuple[int, float, int] | None = None
+        self._curve: Curve | None = None
+        self._failure: FailureNote | None = None
+        self._fold: dict[type, Callable[[Any], None]] = {
+            StudyOpened: self._opened,
+            StudyResumed: self._resumed,
+            NodeJoined: self._node_joined,
+            NodeLost: self._node_lost,
+            Reported: self._reported,
+            CommandReceived: self._commanded,
+            Trial: self._trial,
+            Attempt: self._attempt,
+        }
+
+    def phase(self, text: str) -> None:
+        """The driver is about something."""
+        self._phase = text
+
+    def opened(self, spec: StudySpec, details: Mapping[str, str]) -> None:
+        """What is being done, and where."""
+        self._spec, self._limits, self._details = spec, spec.limits, dict(details)
+
+    def closed(self, state: str, reason: str | None) -> None:
+        """The study ended in ``state``."""
+        self._ended, self._phase = state, reason or ""
+
+    @property
+    def draining(self) -> str | None:
+        """``drain`` or ``stop`` once a person asked for it."""
+        return self._draining
+
+    def fold(self, events: Iterable[Event], entries: Iterable[Trial | Attempt]) -> None:
+        """Take in what happened and how trials and attempts stand after it."""
+        fold, clock = self._fold, self._clock
+        at_s = clock.last_s
+        for event in events:
+            at_s = event.at_s
+            handler = fold.get(type(event))
+            if handler is not None:
+                handler(event)
+        if at_s > 0:
+            clock.see(at_s)
+        for entry in entries:
+            fold[type(entry)](entry)
+
+    def _opened(self, event: StudyOpened) -> None:
+        self._clock.see(event.at_s)
+        if self._spec is None:
+            self._spec, self._limits = event.spec, event.spec.limits
+
+    def _resumed(self, event: StudyResumed) -> None:
+        self._clock.resume(event.at_s)
+        self._nodes.clear()
+        self._draining = None
+        self._limits = event.limits or self._limits
+
+    def _node_joined(self, event: NodeJoined) -> None:
+        node: Node = event.node
+        self._nodes[node.node_id] = node.resources
+
+    def _node_lost(self, event: NodeLost) -> None:
+        self._nodes.pop(event.node_id, None)
+
+    def _commanded(self, event: CommandReceived) -> None:
+        self._draining = event.command
+
+    def _reported(self, event: Reported) -> None:
+        live = self._live.get(event.trial)
+        if live is None or live.attempt != event.attempt or (live.step is not None and event.step <= live.step):
+            return
+        live.step = event.step
+        name = self._spec.metric.name if self._spec else ""
+        live.value = event.values[name] if name in event.values else next(iter(event.values.values()), None)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        if attempt.outcome is not None:
+            self._end(attempt.trial, attempt.number)
+            if isinstance(attempt.outcome, Failed):
+                self._note(attempt.trial, attempt.number, attempt.outcome, final=False)
+        elif attempt.started_at is not None:
+            live = self._live.get(attempt.trial)
+            if live is None or live.attempt < attempt.number:
+                self._end(attempt.trial, attempt.number)
+                self._live[attempt.trial] = _Live(attempt.number, attempt.started_at, attempt.grant)
+                self._use(attempt.grant, 1)
+            elif live.attempt == attempt.number:
+                live.stopping = attempt.stop_reason is not None
+
+    def _end(self, trial: int, attempt: int) -> None:
+        live = self._live.get(trial)
+        if live is not None and live.attempt <= attempt:
+            del self._live[trial]
+            self._use(live.grant, -1)
+
+    def _use(self, grant: Resources, sign: int) -> None:
+        used = self._used
+        self._used = Resources(
+            used.cpu + sign * grant.cpu, used.gpu + sign * grant.gpu, used.memory_mib + sign * grant.memory_mib
+        )
+
+    def _note(self, trial: int, attempt: int, failed: Failed, *, final: bool) -> None:
+        self._failure = FailureNote(trial, attempt, failed.kind.value, headline(failed.message), final)
+
+    def _trial(self, trial: Trial) -> None:
+        self._n_suggested = max(self._n_suggested, trial.number + 1)
+        if not trial.state.finished:
+            return
+        self._end(trial.number, trial.attempts)
+        self._states[trial.state] += 1
+        self._n_retried += max(trial.attempts - 1, 0)
+        self._clock.finish(trial.finished_at or self._clock.last_s)
+        if trial.state is TrialState.FAIL and trial.failure is not None:
+            self._failures[trial.failure.kind.value] += 1
+            self._note(trial.number, trial.attempts, trial.failure, final=True)
+        elif trial.state is TrialState.COMPLETE and self._spec is not None:
+            self._consider(trial, self._spec.metric)
+
+    def _consider(self, trial: Trial, metric: Metric) -> None:
+        value = trial.values.get(metric.name)
+        if value is None or (self._best is not None and not metric.better(value, self._best[1])):
+            return
+        at_s = trial.finished_at or self._clock.last_s
+        if self._curve is None:
+            self._curve = Curve(at_s)
+        self._curve.add(at_s, value)
+        self._best = (trial.number, value, self._states.total())
+
+    def snapshot(self, now_s: float | None = None, rows: int = 8, points: int = 24) -> Snapshot:
+        """How things stand.
+
+        Args:
+            now_s: The time now, in the events' clock; None for the last event's (a simulation's virtual time).
+            rows: How many running trials at most.
+            points: How many points of the history at most.
+        """
+        clock = self._clock
+        now_s = max(now_s if now_s is not None else clock.last_s, clock.last_s)
+        elapsed_s = clock.earlier_s + (now_s - clock.since_s if clock.since_s is not None else 0.0)
+        counts, per_minute = self._counts(), clock.per_minute(now_s)
+        return Snapshot(
+            name=self._spec.name if self._spec else None,
+            metric=self._spec.metric if self._spec else None,
+            phase=self._phase,
+            details=dict(self._details),
+            ended=self._ended,
+            draining=self._draining,
+            counts=counts,
+            failures=dict(self._failures),
+            limits=self._limits,
+            elapsed_s=elapsed_s,
+            per_minute=per_minute,
+            left_s=None if self._ended else self._left_s(counts, elapsed_s, per_minute),
+            progress=self._progress(counts, elapsed_s),
+            best=self._best_now(counts),
+            history=self._history(now_s, points),
+            used=self._used,
+            total=_total(self._nodes.values()),
+            n_nodes=len(self._nodes),
+            running=self._rows(now_s, rows),
+            failure=self._failure,
+        )
+
+    def _counts(self) -> Counts:
+        complete, pruned, failed = (
+            self._states[state] for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        )
+        waiting = self._n_suggested - complete - pruned - failed - len(self._live)
+        retried = self._n_retried + sum(live.attempt - 1 for live in self._live.values())
+        return Counts(max(waiting, 0), len(self._live), complete, pruned, failed, retried)
+
+    def _progress(self, counts: Counts, elapsed_s: float) -> Progress | None:
+        candidates = []
+        if self._limits.trials:
+            candidates.append(Progress(counts.finished, self._limits.trials, "trials"))
+        if self._limits.time_s:
+            candidates.append(Progress(elapsed_s, self._limits.time_s, "s"))
+        return max(candidates, key=lambda progress: progress.share, default=None)
+
+    def _left_s(self, counts: Counts, elapsed_s: float, per_minute: float | None) -> float | None:
+        candidates = []
+        if self._limits.trials and per_minute:
+            candidates.append(60.0 * max(self._limits.trials - counts.finished, 0) / per_minute)
+        if self._limits.time_s:
+            candidates.append(max(self._limits.time_s - elapsed_s, 0.0))
+        return min(candidates, default=None)
+
+    def _best_now(self, counts: Counts) -> Best | None:
+        return None if self._best is None else Best(self._best[0], self._best[1], counts.finished - self._best[2])
+
+    def _history(self, now_s: float, points: int) -> tuple[float, ...]:
+        if self._curve is None or self._best is None:
+            return ()
+        if self._ended is None:
+            self._curve.add(now_s, self._best[1])
+        return self._curve.points(points)
+
+    def _rows(self, now_s: float, rows: int) -> tuple[RunningTrial, ...]:
+        return tuple(
+            RunningTrial(number, e.attempt, e.step, e.value, max(now_s - e.started_at, 0.0), e.stopping)
+            for number, e in islice(self._live.items(), max(rows, 0))
+        )
+
+
+def _total(nodes: Iterable[Resources]) -> Resources:
+    held: Sequence[Resources] = list(nodes)
+    return Resources(sum(n.cpu for n in held), sum(n.gpu for n in held), sum(n.memory_mib for n in held))
