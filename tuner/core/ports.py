@@ -100,7 +100,10 @@ class Context(Protocol):
     attempt: int
     seed: int
     grant: Resources
-    directory: Path
+
+    @property
+    def directory(self) -> Path:
+        """A folder of the attempt's own, made when it is first asked for, removed when the attempt has ended."""
 
     @property
     def stop_requested(self) -> str | None:

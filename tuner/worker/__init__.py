@@ -1,0 +1,31 @@
+"""Runs one attempt anywhere: objective + context + log + usage meter -> outcome.
+
+An executor calls ``run_attempt`` in the process (and on the thread) where the objective shall run and hands it a ``Link``
+to the driver. Everything that can happen in there comes back as an ``AttemptResult``; nothing is raised.
+"""
+
+from __future__ import annotations
+
+from tuner.worker.attempt import run_attempt
+from tuner.worker.bounds import release_bounds
+from tuner.worker.capture import Capture, LogSource, Tee, installed_log
+from tuner.worker.link import AttemptFailed, AttemptResult, Link
+from tuner.worker.log import LOG_LIMIT_BYTES, BoundedLog
+from tuner.worker.meter import UsageMeter
+from tuner.worker.reporting import report
+
+__all__ = [
+    "LOG_LIMIT_BYTES",
+    "AttemptFailed",
+    "AttemptResult",
+    "BoundedLog",
+    "Capture",
+    "Link",
+    "LogSource",
+    "Tee",
+    "UsageMeter",
+    "installed_log",
+    "release_bounds",
+    "report",
+    "run_attempt",
+]
