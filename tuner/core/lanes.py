@@ -93,11 +93,11 @@ class Pace:
     BATCH_S = 0.02  # much shorter than any attempt whose suggestion could profit from waiting
     MAX_DEPTH = 16  # a no-op takes 0.1 ms: 16 share the millisecond of their hand-over, more gain little
     WARM_UP = 20  # attempts that must be seen first
-    DECAY = 0.95
+    DECAY = 0.9  # a slow attempt is forgotten after some forty fast ones
 
     def __init__(self) -> None:
         self._seen = 0
-        self._slow_s = 1.0
+        self._slow_s = 0.0
 
     def observe(self, wall_s: float) -> None:
         """An attempt ran to its end in ``wall_s``."""

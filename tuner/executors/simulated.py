@@ -147,7 +147,11 @@ class Simulated(Executor):
         self._where: dict[tuple[int, int], str] = {}
         self._spec: StudySpec | None = None
         self.busy_cpu_s = 0.0
-        self.peak_running = 0
+
+    @property
+    def n_running(self) -> int:
+        """Attempts that hold a place on a node now."""
+        return len(self._where)
 
     def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:  # noqa: D102 -- see the port
         if not isinstance(objective, Simulates):
@@ -232,7 +236,6 @@ class Simulated(Executor):
         key = (start.trial, start.attempt)
         host.runs[key] = run
         self._where[key] = run.node_id
-        self.peak_running = max(self.peak_running, len(self._where))
         self._at(self._start_delay_s, lambda: self._begin(run))
 
     def _room_for(self, grant: Resources) -> _Host | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +10,16 @@ from typing import Any
 
 from tuner import plugins
 from tuner.core.actions import Action, Close
-from tuner.core.events import Event, StudyOpened
+from tuner.core.events import Event, StudyOpened, StudyResumed
 from tuner.core.ports import Context, Executor, Objective, Problem, Pruner, Sampler, StudyLog
 from tuner.core.scheduler import Scheduler
-from tuner.engine import Engine
+from tuner.engine import Engine, replay
 from tuner.executors.simulated import Simulation
 from tuner.resources import Resources
 from tuner.study import StudySpec
 from tuner.trial import Attempt, Completed, Failed, FailureKind, Outcome, Params, Trial
 
-__all__ = ["ListLog", "ModelObjective", "Simulated", "driver_parts", "simulate"]
+__all__ = ["ListLog", "ModelObjective", "Simulated", "driver_parts", "resume", "simulate"]
 
 
 class ModelObjective(Objective):
@@ -79,7 +78,7 @@ class ListLog(StudyLog):
         self.events = list(events)
         self.entries: dict[tuple[str, int, int], Trial | Attempt] = {}
         self.n_final: dict[int, int] = {}
-        self._dies_after = dies_after
+        self.dies_after = dies_after
 
     def read(self) -> Sequence[Event]:
         """Every event."""
@@ -87,7 +86,7 @@ class ListLog(StudyLog):
 
     def append(self, events: Sequence[Event], entries: Sequence[Trial | Attempt]) -> None:
         """Add events and entries."""
-        if self._dies_after is not None and len(self.events) >= self._dies_after:
+        if self.dies_after is not None and len(self.events) >= self.dies_after:
             raise ListLog.Killed
         self.events.extend(events)
         for entry in entries:
@@ -148,8 +147,34 @@ def simulate(
         log: Where to; None for a fresh ``ListLog``.
         watch: Called with the engine before it runs.
     """
-    log = log if log is not None else ListLog()
     core, sampler = driver_parts(spec)
+    first = StudyOpened(executor.now_s(), spec)
+    return _drive(_Driver(core, sampler, executor, log or ListLog(), objective), first, watch)
+
+
+def resume(
+    log: ListLog, executor: Executor, objective: Objective, *, watch: Callable[[Engine], Any] | None = None
+) -> Simulated:
+    """Go on with the study of a log, as a new driver would that knows nothing else. Arguments as for ``simulate``."""
+    events = log.read()
+    assert isinstance(events[0], StudyOpened)
+    core, sampler = driver_parts(events[0].spec)
+    replay(core, sampler, events)
+    first = StudyResumed(executor.now_s())
+    return _drive(_Driver(core, sampler, executor, log, objective), first, watch)
+
+
+@dataclass
+class _Driver:
+    core: Scheduler
+    sampler: Sampler
+    executor: Executor
+    log: ListLog
+    objective: Objective
+
+
+def _drive(driver: _Driver, first: Event, watch: Callable[[Engine], Any] | None) -> Simulated:
+    core, executor = driver.core, driver.executor
     actions: list[Action] = []
     handle = core.handle
 
@@ -159,11 +184,13 @@ def simulate(
         return made
 
     core.handle = recorded  # type: ignore[method-assign]
-    executor.open(spec, objective, Path("."))
-    engine = Engine(core, sampler, executor, log)
+    executor.open(core.spec, driver.objective, Path())
+    engine = Engine(core, driver.sampler, executor, driver.log)
     if watch is not None:
         watch(engine)
-    closed = engine.run([StudyOpened(executor.now_s(), spec)])
+    try:
+        closed = engine.run([first])
+    except ListLog.Killed:
+        closed = None
     executor.close()
-    assert math.isfinite(executor.now_s())
-    return Simulated(log, core, closed, actions)
+    return Simulated(driver.log, core, closed, actions)

@@ -1,0 +1,31 @@
+"""Shared by every test: options, and the seed that the run uses, printed first."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything can import Ray: quiet, and never a token file in the home folder of whoever runs the tests.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shared-data", type=Path, default=None, help="folder with larger real tables, for extra tests")
+    parser.addoption("--swarm-seeds", type=int, default=500, help="how many worlds the swarm simulates")
+    parser.addoption("--swarm-first-seed", type=int, default=0, help="seed of the first of them")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    first, n = config.getoption("--swarm-first-seed"), config.getoption("--swarm-seeds")
+    return f"swarm seeds: {first} to {first + n - 1}"
+
+
+@pytest.fixture(scope="session")
+def shared_data(request: pytest.FixtureRequest) -> Path:
+    """The folder given by --shared-data; tests that want it are left out without it."""
+    folder: Path | None = request.config.getoption("--shared-data")
+    if folder is None:
+        pytest.skip("needs --shared-data FOLDER")
+    return folder

@@ -1,0 +1,268 @@
+"""The composition root: a sweep -> parts -> engine -> the best model.
+
+Whatever the caller can have done wrong is found before the store is written: the sweep is read, the plug-ins are built, the
+objective is prepared (data, metric, parameters) and the executor is opened first. Ray starts while the data are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from tuner import plugins, provenance
+from tuner.api.options import Observer, RunOptions
+from tuner.api.signals import Interrupts
+from tuner.api.stores import find_study, open_store, store_folder, store_url
+from tuner.api.study import Study
+from tuner.core.actions import Close
+from tuner.core.events import Event, StudyOpened, StudyResumed
+from tuner.core.ports import Executor, FinalModel, Objective, Problem, Pruner, Sampler, Store, StudyLog
+from tuner.core.scheduler import Scheduler
+from tuner.engine import Engine, replay
+from tuner.errors import DataError, ObjectiveError, StudyExists, SweepError
+from tuner.study import Limits, PluginSpec, StudySpec
+from tuner.sweep import Sweep
+
+__all__ = ["Prepared", "prepare", "resume_study", "run_sweep"]
+
+FAILED_REASONS = frozenset({"failures"})
+
+
+@dataclass(slots=True)
+class Prepared:
+    """The parts of a study, checked, before anything is written."""
+
+    spec: StudySpec
+    objective: Objective
+    sampler: Sampler
+    core: Scheduler
+
+
+def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
+    """Build and check the parts of a study: everything that can be known to be wrong is raised here.
+
+    Args:
+        spec: What is asked for.
+        objective: What is trained; None to build it from ``spec.objective``.
+
+    Raises:
+        TunerError: What the caller must mend.
+    """
+    if objective is None:
+        objective = cast(Objective, plugins.build("objective", spec.objective))
+    pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
+    problem = Problem(spec.space, spec.metrics, spec.seed, spec.limits.trials)
+    sampler: Sampler = plugins.build("sampler", spec.sampler, problem)
+    objective.prepare(spec)
+    return Prepared(spec, objective, sampler, Scheduler(spec, pruner))
+
+
+def run_sweep(
+    sweep: Sweep, options: RunOptions, observer: Observer | None = None, objective: Objective | None = None
+) -> Study:
+    """Run a sweep to its end.
+
+    Args:
+        sweep: From ``tuner.sweep.load``.
+        options: How to run it.
+        observer: Who watches; None for nobody.
+        objective: What is trained when the sweep cannot name it (a closure); None to build it from the sweep.
+
+    Returns:
+        The study; ``state`` is ``COMPLETE``, ``FAILED`` or, after an interruption, ``INTERRUPTED``.
+
+    Raises:
+        TunerError: What the caller must mend; nothing was written then.
+    """
+    url = store_url(options.store or sweep.store)
+    spec = replace(sweep.spec, limits=_limits(sweep.spec.limits, options.limits))
+    with ExitStack() as stack:
+        store = open_store(url)
+        stack.callback(store.close)
+        spec = replace(spec, name=_free_name(store, options.name or spec.name, options.if_exists))
+        if options.if_exists == "resume" and _exists(store, spec.name):
+            return resume_study(spec.name, replace(options, store=url), observer, objective)
+        where = options.executor or sweep.executor or PluginSpec("ray")
+        executor = _executor(where, options.address)
+        stack.callback(executor.close)
+        executor.warm_up()
+        _tell(observer, "reading the data")
+        parts = prepare(spec, objective)
+        _tell(observer, "starting the workers")
+        executor.open(spec, parts.objective, store_folder(url) / "logs" / spec.name)
+        facts = provenance.collect(sweep.text, sweep.file, parts.objective.describe())
+        facts = {**facts, "executor": {"type": where.type, "options": dict(where.options)}}
+        log = store.create(spec, facts)
+        first: list[Event] = [StudyOpened(executor.now_s(), spec)]
+        return _Run(url, parts, executor, log, observer, facts).go(first, signals=options.handle_signals)
+
+
+def resume_study(
+    name: str, options: RunOptions, observer: Observer | None = None, objective: Objective | None = None
+) -> Study:
+    """Take a study up where its log ends: finished trials are kept, interrupted ones get a new attempt.
+
+    Args:
+        name: Its name, an unambiguous beginning of it, or ``@latest``.
+        options: How to run it; ``limits`` replace those it had.
+        observer: Who watches; None for nobody.
+        objective: What is trained, when the study cannot name it; None to build it anew.
+
+    Raises:
+        StudyNotFound: There is no such study.
+        StoreLocked: A living driver runs it.
+        DataError: The data are not those that it began with.
+    """
+    url = store_url(options.store)
+    with ExitStack() as stack:
+        store = open_store(url)
+        stack.callback(store.close)
+        info = find_study(store, name)
+        if info.state == "COMPLETE" and not options.limits:
+            return Study(info.name, url)
+        executor = _executor(options.executor or _executor_before(info.provenance), options.address)
+        stack.callback(executor.close)
+        log = store.acquire(info.name)
+        stack.callback(log.close, "INTERRUPTED", info.closed_reason)
+        executor.warm_up()
+        _tell(observer, "reading the data and the log")
+        parts = prepare(info.spec, objective or _named_objective(info.spec))
+        _check_data(info.provenance, parts.objective)
+        replay(parts.core, parts.sampler, log.read())
+        _tell(observer, "starting the workers")
+        executor.open(info.spec, parts.objective, store_folder(url) / "logs" / info.name)
+        limits = _limits(parts.core.limits, options.limits) if options.limits else None
+        first: list[Event] = [StudyResumed(executor.now_s(), limits)]
+        return _Run(url, parts, executor, log, observer, info.provenance).go(first, signals=options.handle_signals)
+
+
+class _Run:
+    """One driver's life with one study."""
+
+    def __init__(
+        self,
+        url: str,
+        parts: Prepared,
+        executor: Executor,
+        log: StudyLog,
+        observer: Observer | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        self._url, self._parts, self._executor, self._log = url, parts, executor, log
+        self._observer, self._facts = observer, facts
+        self._name = parts.spec.name
+
+    def go(self, first: Sequence[Event], *, signals: bool) -> Study:
+        on_commit = self._observer.update if self._observer else None
+        engine = Engine(self._parts.core, self._parts.sampler, self._executor, self._log, on_commit)
+        if self._observer:
+            self._observer.opened(self._parts.spec, self._details())
+        try:
+            with Interrupts(engine.request, active=signals):
+                closed = engine.run(first)
+                study = self._conclude(closed)
+        except BaseException as error:
+            # Also KeyboardInterrupt: the log says how far it came, and anybody may resume it.
+            self._log.close("INTERRUPTED", f"the driver failed: {type(error).__name__}" if str(error) else None)
+            raise
+        if self._observer:
+            self._observer.closed(study)
+        return study
+
+    def _details(self) -> dict[str, str]:
+        details = {"store": self._url, "logs": str(store_folder(self._url) / "logs" / self._name)}
+        details["executor"] = type(self._executor).__module__.rpartition(".")[2]
+        dashboard = getattr(self._executor, "dashboard_url", None)
+        return details | ({"dashboard": dashboard} if dashboard else {})
+
+    def _conclude(self, closed: Close | None) -> Study:
+        if closed is None or closed.reason == "drained":
+            self._log.close("INTERRUPTED", "interrupted; it can be resumed")
+            return Study(self._name, self._url)
+        study = Study(self._name, self._url)
+        if closed.reason in FAILED_REASONS or study.best_trial is None:
+            reason = closed.message if study.best_trial else f"{closed.message}; no trial completed"
+            self._log.close("FAILED", reason)
+            return Study(self._name, self._url)
+        model, error = self._finalize(study)
+        if model is not None:
+            self._log.set_model(str(model.path))
+        self._log.close("COMPLETE", closed.message)
+        return Study(self._name, self._url, model=model, model_error=error)
+
+    def _finalize(self, study: Study) -> tuple[FinalModel | None, str | None]:
+        best = study.best_trial
+        assert best is not None
+        _tell(self._observer, "fitting the best parameters on all tuning rows")
+        folder = store_folder(self._url) / "models" / self._name
+        lineage = {"study": self._name, "store": provenance.masked(self._url), "provenance": dict(self._facts)}
+        try:
+            return self._parts.objective.finalize(best, self._parts.spec, folder, lineage), None
+        except Exception as error:
+            # The sweep is done and its results are safe: a model that cannot be made must not undo that.
+            return None, f"{type(error).__name__}: {error}"
+
+
+def _tell(observer: Observer | None, text: str) -> None:
+    if observer:
+        observer.phase(text)
+
+
+def _limits(limits: Limits, changes: Mapping[str, Any]) -> Limits:
+    known = Limits.__dataclass_fields__
+    for name in changes:
+        if name not in known:
+            raise SweepError("unknown limit", path=f"limits.{name}", expected=f"one of {', '.join(known)}")
+    return replace(limits, **changes)
+
+
+def _exists(store: Store, name: str) -> bool:
+    return any(info.name == name for info in store.studies())
+
+
+def _free_name(store: Store, name: str, if_exists: str) -> str:
+    taken = {info.name for info in store.studies()}
+    if name not in taken or if_exists == "resume":
+        return name
+    if if_exists == "new":
+        return next(f"{name}-{n}" for n in range(2, len(taken) + 3) if f"{name}-{n}" not in taken)
+    raise StudyExists(
+        f"the store holds a study called {name!r} already",
+        hint=f"`tuner resume {name}` goes on with it, `--new` takes the next free name, `--name` another one",
+    )
+
+
+def _executor_before(facts: Mapping[str, Any]) -> PluginSpec:
+    before = facts.get("executor")
+    return PluginSpec(before["type"], before["options"]) if before else PluginSpec("ray")
+
+
+def _executor(spec: PluginSpec, address: str | None) -> Executor:
+    if address is not None:
+        if spec.type != "ray":
+            raise SweepError(f"executor {spec.type!r} has no address", path="address", got=address, expected="executor: ray")
+        spec = PluginSpec("ray", {**spec.options, "address": address})
+    return cast(Executor, plugins.build("executor", spec))
+
+
+def _named_objective(spec: StudySpec) -> Objective | None:
+    if spec.objective.options.get("unnamed"):
+        raise ObjectiveError(
+            f"study {spec.name!r} trains a Python object that it cannot find again by name",
+            hint="resume it from Python and pass the same objective: tuner.resume(name, objective=...)",
+        )
+    return None
+
+
+def _check_data(facts: Mapping[str, Any], objective: Objective) -> None:
+    before, now = facts.get("objective") or {}, objective.describe()
+    was, is_ = before.get("data_sha256"), now.get("data_sha256")
+    if was and is_ and was != is_:
+        raise DataError(
+            f"the data have changed since the study began: SHA-256 was {was[:12]}..., is {is_[:12]}...",
+            hint="put the old data back, or start a new study with `tuner run --new`",
+        )
+
+

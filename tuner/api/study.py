@@ -1,0 +1,175 @@
+"""A study as its owner sees it: its trials, its best, its model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.api.stores import find_study, open_store, store_folder, store_url
+from tuner.core import selection
+from tuner.core.ports import FinalModel, StudyInfo
+from tuner.errors import TunerError
+from tuner.study import StudySpec
+from tuner.trial import Attempt, Params, Report, Trial
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Study", "load_study"]
+
+
+class Study:
+    """One study, read from its store when asked.
+
+    Attributes:
+        name: Unique in its store.
+        spec: What was asked for.
+        model: The saved model of the run that made this object; None when it made none (see ``model_path``).
+        model_error: Why no model could be made although one should have been; None when all is well.
+    """
+
+    def __init__(
+        self, name: str, store: str, *, model: FinalModel | None = None, model_error: str | None = None
+    ) -> None:
+        self.name, self.store, self.model, self.model_error = name, store, model, model_error
+        self._info: StudyInfo | None = None
+        self._trials: list[Trial] | None = None
+
+    def refresh(self) -> Study:
+        """Forget what was read, so that it is read again."""
+        self._info = self._trials = None
+        return self
+
+    @property
+    def info(self) -> StudyInfo:
+        """The study's row in the store."""
+        if self._info is None:
+            store = open_store(self.store)
+            try:
+                self._info = store.study(self.name)
+            finally:
+                store.close()
+        return self._info
+
+    @property
+    def spec(self) -> StudySpec:
+        """What was asked for."""
+        return self.info.spec
+
+    @property
+    def state(self) -> str:
+        """``RUNNING``, ``INTERRUPTED``, ``COMPLETE`` or ``FAILED``."""
+        return self.info.state
+
+    @property
+    def closed_reason(self) -> str | None:
+        """Why it ended, a sentence; None before."""
+        return self.info.closed_reason
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial, by number."""
+        if self._trials is None:
+            store = open_store(self.store)
+            try:
+                self._trials = list(store.trials(self.name))
+            finally:
+                store.close()
+        return self._trials
+
+    @property
+    def best_trial(self) -> Trial | None:
+        """The best COMPLETE trial (ties: cheaper first, then earlier); None when there is none."""
+        return selection.best(self.trials, self.spec.metric)
+
+    @property
+    def best_value(self) -> float | None:
+        """The best trial's value of the study's first metric; None when there is none."""
+        best = self.best_trial
+        return None if best is None else best.values[self.spec.metric.name]
+
+    @property
+    def best_params(self) -> Params | None:
+        """The best trial's parameters; None when there is none."""
+        best = self.best_trial
+        return None if best is None else best.params
+
+    @property
+    def model_path(self) -> Path | None:
+        """Folder of the saved model; None when there is none."""
+        if self.model is not None:
+            return self.model.path
+        return Path(self.info.model) if self.info.model else None
+
+    def attempts(self, trial: int | None = None) -> Sequence[Attempt]:
+        """Every attempt, or those of one trial."""
+        store = open_store(self.store)
+        try:
+            return store.attempts(self.name, trial)
+        finally:
+            store.close()
+
+    def reports(self, trial: int | None = None) -> Sequence[Report]:
+        """Every report, or those of one trial, in the order in which they came."""
+        store = open_store(self.store)
+        try:
+            return store.reports(self.name, trial)
+        finally:
+            store.close()
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the attempts' logs."""
+        return store_folder(self.store) / "logs" / self.name
+
+    def log_path(self, trial: int, attempt: int | None = None) -> Path:
+        """Where the log of an attempt lies (there is no file when it printed nothing).
+
+        Args:
+            trial: Trial number.
+            attempt: Attempt number; None for the last one.
+
+        Raises:
+            TunerError: There is no such trial or attempt.
+        """
+        attempts = self.attempts(trial)
+        numbers = [row.number for row in attempts]
+        if not numbers:
+            raise TunerError(f"study {self.name!r} has no attempt of a trial {trial}", hint=f"`tuner trials {self.name}`")
+        if attempt is not None and attempt not in numbers:
+            raise TunerError(f"trial {trial} has no attempt {attempt}", hint=f"it has {numbers}")
+        return self.logs / f"{trial}.{attempt if attempt is not None else numbers[-1]}.log"
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """A row for every trial: number, state, ``params_*``, ``values_*``, times and attempts."""
+        from tuner.export import trials_frame  # loads pandas
+
+        return trials_frame(self.trials)
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, Any]] = [("study", self.name), ("state", self.state), ("trials", len(self.trials))]
+        rows += [("best " + self.spec.metric.name, self.best_value), ("best parameters", dict(self.best_params or {}))]
+        return "<table>" + "".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in rows) + "</table>"
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r} {self.state}: {len(self.trials)} trials, best {self.best_value}>"
+
+
+def load_study(name: str = "@latest", store: str | None = None) -> Study:
+    """A study to read from.
+
+    Args:
+        name: Its name, an unambiguous beginning of it, or ``@latest``.
+        store: As for ``open_store``.
+
+    Raises:
+        StudyNotFound: There is none.
+        StoreError: The store cannot be read.
+    """
+    url = store_url(store)
+    opened = open_store(url)
+    try:
+        return Study(find_study(opened, name).name, url)
+    finally:
+        opened.close()

@@ -1,0 +1,262 @@
+"""The swarm: random clusters, limits and faults from one seed, and the laws that must hold in all of them.
+
+    outcome = run_scenario(17)      # raises BrokenLawError with the seed and the law
+
+A failing seed is a bug report: ``Scenario.from_seed(seed)`` prints every knob.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tuner.core.actions import Start
+from tuner.core.codec import encode
+from tuner.core.events import Event, Finished, StudyOpened, StudyResumed, Suggested
+from tuner.core.scheduler import MAX_LOSSES
+from tuner.engine import Engine
+from tuner.executors.simulated import Faults, Simulated
+from tuner.space import Categorical, Float, Int, SearchSpace
+from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
+from tuner.testing.simulation import ListLog, ModelObjective, driver_parts, resume, simulate
+from tuner.testing.simulation import Simulated as Left
+from tuner.trial import Trial
+
+__all__ = ["BrokenLawError", "Scenario", "digest", "run_scenario"]
+
+
+class BrokenLawError(AssertionError):
+    """A law of the engine did not hold: the seed, the law and what was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One random world.
+
+    Attributes:
+        seed: Everything follows from it.
+        spec: The study.
+        nodes: How many nodes.
+        cpu: CPUs of each.
+        memory_mib: Memory of each.
+        faults: What goes wrong.
+        steps: Reports of a full attempt.
+        p_raise: Share of trials that raise.
+        dies_after: Positions in the log at which the driver is killed; another one resumes.
+    """
+
+    seed: int
+    spec: StudySpec
+    nodes: int
+    cpu: float
+    memory_mib: float
+    faults: Faults
+    steps: int
+    p_raise: float
+    dies_after: tuple[int, ...]
+
+    @classmethod
+    def from_seed(cls, seed: int) -> Scenario:
+        """The world of a seed."""
+        chance = random.Random(seed)
+        trials = chance.randint(1, 80)
+        deaths = sorted(chance.randint(1, 40 * trials) for _ in range(chance.choice([0, 0, 1, 3])))
+        return cls(
+            seed=seed,
+            spec=_spec(chance, seed, trials),
+            nodes=chance.randint(1, 12),
+            cpu=float(chance.choice([1, 2, 4, 8])),
+            memory_mib=float(chance.choice([1024, 4096, 16384])),
+            faults=_faults(chance),
+            steps=chance.choice([0, 1, 5, 27]),
+            p_raise=chance.choice([0.0, 0.0, 0.2, 1.0]),
+            dies_after=tuple(deaths),
+        )
+
+    def executor(self, start_s: float = 0.0) -> Simulated:
+        """A fresh cluster of this world."""
+        return Simulated(
+            nodes=self.nodes,
+            cpu=self.cpu,
+            memory_mib=self.memory_mib,
+            faults=self.faults,
+            seed=self.seed,
+            start_s=start_s,
+            start_delay_s=0.01,
+        )
+
+    def objective(self) -> ModelObjective:
+        """The objective of this world."""
+        return ModelObjective(steps=self.steps, p_raise=self.p_raise)
+
+
+def _spec(chance: random.Random, seed: int, trials: int) -> StudySpec:
+    limits = Limits(
+        trials=chance.choice([trials, trials, None]),
+        parallel=chance.choice([None, None, 1, 3, 20]),
+        time_s=chance.choice([None, 30.0, 300.0]),
+        trial_time_s=chance.choice([None, None, 4.0]),
+        failures=chance.choice([None, 0, 5]),
+        failures_share=chance.choice([None, 0.3]),
+        patience=chance.choice([None, None, 10]),
+    )
+    if limits.trials is None and limits.time_s is None:
+        limits = replace(limits, time_s=60.0)
+    space = SearchSpace({"x": Float(0.0, 1.0), "n": Int(1, 8), "kind": Categorical(["a", "b"])})
+    return StudySpec(
+        name=f"swarm-{seed}",
+        metrics=(Metric("loss", "minimize", chance.choice([None, None, 0.2])),),
+        space=space,
+        objective=PluginSpec("model"),
+        sampler=PluginSpec(chance.choice(["random", "random", "grid"]), {}) if limits.trials else PluginSpec("random"),
+        pruner=PluginSpec(chance.choice(["none", "median", "asha"])),
+        limits=limits,
+        resources=ResourceRequest(cpu=chance.choice([None, 0.5, 1.0]), memory_mib=chance.choice([None, 512.0])),
+        retry=Retry(max=chance.randint(0, 4)),
+        seed=seed,
+        stop_grace_s=5.0,
+    )
+
+
+def _faults(chance: random.Random) -> Faults:
+    def some(rate: float) -> float:
+        return chance.choice([0.0, 0.0, rate * chance.random()])
+
+    return Faults(
+        crash=some(0.3),
+        out_of_memory=some(0.3),
+        hang=some(0.2),
+        lose=some(0.3),
+        lose_finished=some(0.2),
+        duplicate=some(0.5),
+        delay_s=some(5.0),
+        node_life_s=chance.choice([float("inf"), float("inf"), 40.0, 8.0]),
+        node_back_s=chance.choice([1.0, 20.0]),
+        lease_s=30.0,
+    )
+
+
+def run_scenario(seed: int) -> Left:
+    """Run the world of a seed, its driver killed and resumed as it says, and hold the laws.
+
+    Raises:
+        BrokenLawError: One did not hold.
+    """
+    scenario = Scenario.from_seed(seed)
+    watch = _Watch(scenario)
+    left = _live(scenario, watch)
+    _hold(scenario, left)
+    _hold_replay(scenario, left.log.events)
+    return left
+
+
+def _live(scenario: Scenario, watch: _Watch) -> Left:
+    scenario_spec = _with_float_grid(scenario.spec)
+    log = ListLog(dies_after=scenario.dies_after[0] if scenario.dies_after else None)
+    left = simulate(scenario_spec, watch.executor(0.0), scenario.objective(), log=log, watch=watch)
+    for death in (*scenario.dies_after[1:], None):
+        if left.closed is not None:
+            break
+        at_s = max((event.at_s for event in log.events), default=0.0)
+        if not log.events:  # it died before anything was durable: there is nothing to resume
+            log = ListLog()
+            left = simulate(scenario_spec, watch.executor(0.0), scenario.objective(), log=log, watch=watch)
+            continue
+        log.dies_after = None if death is None else len(log.events) + death
+        left = resume(log, watch.executor(at_s + 1.0), scenario.objective(), watch=watch)
+    return left
+
+
+def _with_float_grid(spec: StudySpec) -> StudySpec:
+    if spec.sampler.type != "grid":
+        return spec
+    space = SearchSpace({**spec.space, "x": Float(0.0, 1.0, step=0.25)})
+    return replace(spec, space=space)
+
+
+class _Watch:
+    """Looks over the engine's shoulder, turn by turn."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._executor: Simulated | None = None
+
+    def executor(self, start_s: float) -> Simulated:
+        self._executor = self._scenario.executor(start_s)
+        return self._executor
+
+    def __call__(self, engine: Engine) -> None:
+        executor = self._executor
+        assert executor is not None
+        start = executor.start
+
+        def watched(starts: Sequence[Start]) -> None:
+            start(starts)
+            limit = self._scenario.spec.limits.parallel
+            running = executor.n_running
+            if limit is not None and running > limit:
+                raise BrokenLawError(f"seed {self._scenario.seed}: {running} attempts run at once, limits.parallel is {limit}")
+            capacity = self._scenario.nodes * self._scenario.cpu / (self._scenario.spec.resources.cpu or 1.0)
+            if running > capacity + 1e-9:
+                raise BrokenLawError(f"seed {self._scenario.seed}: {running} attempts run on room for {capacity:g}")
+
+        executor.start = watched  # type: ignore[method-assign]
+
+
+def _law(scenario: Scenario, holds: bool, text: str) -> None:
+    if not holds:
+        raise BrokenLawError(f"seed {scenario.seed}: {text}\n{scenario}")
+
+
+def _hold(scenario: Scenario, left: Left) -> None:
+    """No trial finished twice, none lost, limits kept, retries bounded, the study ended."""
+    trials = left.log.trials
+    suggested = [event.trial for event in left.log.events if isinstance(event, Suggested)]
+    _law(scenario, left.closed is not None, "the study did not end")
+    _law(scenario, [t.number for t in trials] == list(range(len(trials))), "trial numbers have gaps")
+    _law(scenario, len(trials) == len(set(suggested)), "a suggested trial is missing")
+    _law(scenario, all(t.state.finished for t in trials), f"unfinished: {[t for t in trials if not t.state.finished]}")
+    twice = [number for number, n in left.log.n_final.items() if n != 1]
+    _law(scenario, not twice, f"finished more than once: {twice}")
+    limit = scenario.spec.limits.trials
+    _law(scenario, limit is None or len(trials) <= limit, f"{len(trials)} trials, limit {limit}")
+    most = 1 + scenario.spec.retry.max + MAX_LOSSES + len(scenario.dies_after)
+    _law(scenario, all(t.attempts <= most for t in trials), f"more than {most} attempts")
+    _law(scenario, all(_well_formed(t) for t in trials), f"ill-formed: {[t for t in trials if not _well_formed(t)]}")
+
+
+def _well_formed(trial: Trial) -> bool:
+    if trial.state == "COMPLETE":
+        return "loss" in trial.values and trial.failure is None
+    return (trial.failure is not None) == (trial.state == "FAIL")
+
+
+def _hold_replay(scenario: Scenario, events: Sequence[Event]) -> None:
+    """The log alone closes a fresh core; no attempt ended that had not begun, none began before the one before it ended."""
+    assert isinstance(events[0], StudyOpened)
+    core, _ = driver_parts(events[0].spec)
+    begun: set[tuple[int, int]] = set()
+    ended: set[tuple[int, int]] = set()
+    for event in events:
+        if isinstance(event, Finished):
+            ended.add((event.trial, event.attempt))
+        elif isinstance(event, StudyResumed):
+            ended |= begun  # lost with their driver
+        for action in core.handle(event):
+            if isinstance(action, Start):
+                key = (action.trial, action.attempt)
+                _law(scenario, key not in begun, f"attempt {key} began twice")
+                before = (action.trial, action.attempt - 1)
+                _law(scenario, action.attempt == 1 or before in ended, f"attempt {key} began before {before} ended")
+                begun.add(key)
+    _law(scenario, ended <= begun, f"ended but never begun: {ended - begun}")
+    _law(scenario, core.closed is not None, "the replayed core did not close")
+
+
+def digest(events: Sequence[Event]) -> str:
+    """A fingerprint of a log: equal for equal logs, event by event."""
+    rows = [[event.at_s, *encode(event)] for event in events]
+    return hashlib.sha256(json.dumps(rows, default=dict, sort_keys=True).encode()).hexdigest()
