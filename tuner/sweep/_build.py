@@ -1,0 +1,177 @@
+"""A tree of nodes -> a sweep: every key is read, or refused by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tuner.core.ports import Problem
+from tuner.errors import SweepError
+from tuner.study import Limits, Metric, PluginSpec, StudySpec
+from tuner.sweep import _fields
+from tuner.sweep._foreign_command import expand_arguments
+from tuner.sweep._limits import read_limits, read_resources, read_retry
+from tuner.sweep._metrics import known_goal, read_metrics
+from tuner.sweep._model import Sweep
+from tuner.sweep._node import Node
+from tuner.sweep._plugins import check_pruner, check_sampler, read_objective, read_plugin
+from tuner.sweep._space import ReadSpace, read_space
+
+__all__ = ["KEYS", "build", "check_bounded", "read_name", "read_seed"]
+
+KEYS = (
+    "name", "objective", "metric", "space", "parameters", "forbidden", "sampler", "pruner", "limits", "resources", "retry",
+    "seed", "stop_grace", "executor", "store",
+)  # fmt: skip
+LATER = {
+    "constraints": "constraints on other metrics are not supported in this version",
+    "register": "registering models is not supported in this version: the best model is saved as a folder",
+    "stage": "model stages are not supported in this version",
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_DEFAULTS = {"sampler": PluginSpec("tpe"), "pruner": PluginSpec("none")}
+
+
+def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Sweep:
+    """The sweep below ``root``, whose foreign keys have been renamed and overrides laid over.
+
+    Raises:
+        SweepError: Anything in it is wrong, unknown, or belongs to a later version.
+    """
+    fields = _known(root)
+    folder = (file.resolve() if file else Path.cwd() / "sweep").parent
+    metrics = _metrics(root, fields)
+    read = read_space(fields, folder, root)
+    objective = _objective(root, fields, read, folder)
+    sampler, pruner = (_plugin(kind, fields) for kind in ("sampler", "pruner"))
+    limits = read_limits(fields.get("limits"))
+    seed = read_seed(fields.get("seed"))
+    check_pruner(pruner, metrics[0], fields.get("pruner", root))
+    check_sampler(sampler, Problem(read.space, metrics, seed, limits.trials), fields.get("sampler", root))
+    check_bounded(limits, metrics, sampler, fields.get("limits", root))
+    if objective.type == "estimator":
+        _check_scorers(metrics, fields["metric"])
+    spec = StudySpec(
+        name=read_name(fields["name"]) if "name" in fields else _default_name(file),
+        metrics=metrics,
+        space=read.space,
+        objective=objective,
+        sampler=sampler,
+        pruner=pruner,
+        limits=limits,
+        resources=read_resources(fields.get("resources")),
+        retry=read_retry(fields.get("retry")),
+        seed=seed,
+        stop_grace_s=_fields.duration(fields["stop_grace"]) if "stop_grace" in fields else 30.0,
+    )
+    return Sweep(
+        spec,
+        text,
+        file,
+        executor=read_plugin("executor", fields["executor"]) if "executor" in fields else None,
+        store=_store(fields["store"]) if "store" in fields else None,
+        notes=(*notes, *read.notes),
+        _root=root,
+    )
+
+
+def _known(root: Node) -> dict[str, Node]:
+    """The nodes at the top that say something (``limits:`` with nothing after it says nothing), all keys known."""
+    assert isinstance(root.content, dict)
+    for key, node in root.content.items():
+        if key in LATER and node.content is not None:
+            raise node.error(LATER[key], got=key, hint=f"remove `{key}`")
+        if key not in KEYS and key not in LATER:
+            raise root.stray(key, node, KEYS)
+    return {key: node for key, node in root.content.items() if node.content is not None}
+
+
+def _metrics(root: Node, fields: Mapping[str, Node]) -> tuple[Metric, ...]:
+    if "metric" not in fields:
+        raise root.error("there is no metric", expected="metric: {name: loss, goal: minimize}, or a scorer's name")
+    return read_metrics(fields["metric"])
+
+
+def _objective(root: Node, fields: Mapping[str, Node], read: ReadSpace, folder: Path) -> PluginSpec:
+    node = fields.get("objective")
+    if node is None:
+        raise root.error(
+            "there is no objective", expected="objective: with exactly one of estimator, function, command"
+        )
+    expand_arguments(node, list(read.space))
+    objective = read_objective(node, folder)
+    chosen_by_space = objective.options.get("estimator") == "from_space"
+    if chosen_by_space and "estimator" not in read.space:
+        if read.estimator is None:
+            raise node.find("estimator").error(
+                "the space names no estimator", hint="write its import path, or add a parameter `estimator`"
+            )
+        return PluginSpec(objective.type, {**objective.options, "estimator": read.estimator})
+    return objective
+
+
+def _plugin(kind: str, fields: Mapping[str, Node]) -> PluginSpec:
+    return read_plugin(kind, fields[kind]) if kind in fields else _DEFAULTS[kind]
+
+
+def read_seed(node: Node | None) -> int:
+    """The seed; 0 when the sweep says none, so that the same file gives the same study."""
+    expected = "a whole number from 0 to 4294967295"
+    return 0 if node is None else _fields.whole(node, low=0, high=2**32 - 1, expected=expected)
+
+
+def _store(node: Node) -> str:
+    example = "a URL such as sqlite:///.tuner/tuner.db or postgresql+psycopg://host/database"
+    url = _fields.text(node, example)
+    if "://" not in url:
+        hint = f"did you mean sqlite:///{url}?" if url.endswith((".db", ".sqlite", ".sqlite3")) else None
+        raise node.error("is no URL", expected=example, hint=hint)
+    return url
+
+
+def read_name(node: Node) -> str:
+    """The study's name, which is a folder's name, too."""
+    name = _fields.scalar_text(node, "a name such as adult-xgb")
+    if not _NAME.fullmatch(name):
+        mended = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:100]
+        raise node.error(
+            "cannot be a study's name",
+            expected="up to 100 letters, digits, `-`, `_` and `.`, a letter or digit first",
+            hint=f"did you mean {mended!r}?" if mended else None,
+        )
+    return name
+
+
+def _default_name(file: Path | None) -> str:
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem if file else "").strip("-._")[:100]
+    return stem or "sweep"
+
+
+def check_bounded(limits: Limits, metrics: Sequence[Metric], sampler: PluginSpec, node: Node) -> None:
+    """A sweep must end: by a limit, a target, or a grid that runs out.
+
+    Raises:
+        SweepError: Nothing ever ends it.
+    """
+    ends = (limits.trials, limits.time_s, limits.patience, metrics[0].target)
+    if all(end is None for end in ends) and sampler.type != "grid":
+        raise SweepError(
+            "nothing ends this sweep",
+            file=node.file,
+            line=node.line,
+            path=node.path or "limits",
+            expected="at least one of limits.trials, limits.time, limits.patience and metric.target, or sampler: grid",
+            hint="write limits: {trials: 100}",
+        )
+
+
+def _check_scorers(metrics: Sequence[Metric], node: Node) -> None:
+    """scikit-learn's scorers are greater-is-better: minimising one would look for the worst model."""
+    for metric in metrics:
+        if metric.goal == "minimize" and known_goal(metric.name) == "maximize":
+            raise node.error(
+                f"{metric.name!r} is better the larger it is (scikit-learn negates its losses)",
+                got="goal: minimize",
+                expected="goal: maximize",
+            )

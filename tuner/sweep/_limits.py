@@ -1,0 +1,122 @@
+"""Limits, resources and retries of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tuner.study import Limits, ResourceRequest, Retry
+from tuner.sweep import _fields
+from tuner.sweep._node import Node
+from tuner.trial import FailureKind
+
+__all__ = ["read_limits", "read_resources", "read_retry"]
+
+LIMITS = ("trials", "parallel", "time", "trial_time", "failures", "patience")
+_LIMITS_EXAMPLE = "limits: {trials: 200, time: 2h}"
+_RETRIED = {
+    kind.value: kind.value
+    for kind in (
+        FailureKind.OUT_OF_MEMORY,
+        FailureKind.PREEMPTED,
+        FailureKind.NODE_LOST,
+        FailureKind.WORKER_LOST,
+        FailureKind.HUNG,
+        FailureKind.RAISED,
+        FailureKind.TIMEOUT,
+        FailureKind.COMMAND_EXIT,
+    )
+} | {"oom": FailureKind.OUT_OF_MEMORY.value}
+_NEVER = {
+    FailureKind.INVALID_PARAMS.value: "parameters that cannot work never will",
+    FailureKind.BAD_REPORT.value: "the same parameters report the same again",
+    FailureKind.STOPPED.value: "the attempt was stopped on purpose",
+}
+
+
+def read_limits(node: Node | None) -> Limits:
+    """The limits; a limit that is absent or null does not limit."""
+    if node is None:
+        return Limits()
+    fields = node.fields(*LIMITS, "cost", example=_LIMITS_EXAMPLE)
+    if "cost" in fields and fields["cost"].content is not None:
+        raise fields["cost"].error(
+            "a cost limit is not supported in this version", hint="limit the sweep by time, trials or patience"
+        )
+    given = {key: below for key, below in fields.items() if below.content is not None and key != "cost"}
+    values: dict[str, Any] = {key: _LIMIT[key](below) for key, below in given.items() if key != "failures"}
+    values["time_s"], values["trial_time_s"] = values.pop("time", None), values.pop("trial_time", None)
+    if "failures" in given:
+        failures = _fields.share_or_count(given["failures"])
+        values["failures_share" if isinstance(failures, float) else "failures"] = failures
+    return Limits(**values)
+
+
+def _parallel(node: Node) -> int | None:
+    return None if _fields.auto(node) else _fields.whole(node, low=1, expected="auto, or a whole number of at least 1")
+
+
+def _count(node: Node) -> int:
+    return _fields.whole(node, low=1, expected="a whole number of at least 1")
+
+
+_LIMIT: dict[str, Callable[[Node], Any]] = {
+    "trials": _count,
+    "parallel": _parallel,
+    "time": _fields.duration,
+    "trial_time": _fields.duration,
+    "patience": _count,
+}
+
+
+def read_resources(node: Node | None) -> ResourceRequest:
+    """What one attempt asks for; absent means ``auto`` for CPU and memory, and no GPU."""
+    if node is None:
+        return ResourceRequest()
+    fields = node.fields("cpu", "memory", "gpu", example="resources: {cpu: 1, memory: 2GiB}")
+    cpu, memory, gpu = fields.get("cpu"), fields.get("memory"), fields.get("gpu")
+    if gpu is not None and _fields.auto(gpu):
+        raise gpu.error(
+            "`gpu: auto` is not supported in this version", expected="a number of GPUs, such as 0, 0.5 or 1"
+        )
+    return ResourceRequest(
+        cpu=None
+        if cpu is None or _fields.auto(cpu)
+        else float(_fields.amount(cpu, above=0, expected="auto, or a number")),
+        memory_mib=None if memory is None or _fields.auto(memory) else _fields.memory(memory),
+        gpu=0.0 if gpu is None else _gpu(gpu),
+    )
+
+
+def _gpu(node: Node) -> float:
+    expected = "a fraction below 1 that shares one GPU, or a whole number"
+    value = float(_fields.amount(node, low=0, expected=expected))
+    if value > 1 and value != int(value):
+        raise node.error("several GPUs cannot be shared in part", expected=expected)
+    return value
+
+
+def read_retry(node: Node | None) -> Retry:
+    """Which failures are tried again: ``{max, on}``, or a bare number for ``max``."""
+    if node is None:
+        return Retry()
+    expected = "a whole number of at least 0"
+    if not isinstance(node.content, dict):
+        return Retry(
+            max=_fields.whole(node, low=0, high=1000, expected=f"{expected}, or {{max: 3, on: [oom, preempted]}}")
+        )
+    fields = node.fields("max", "on", example="retry: {max: 3, on: [oom, preempted]}")
+    default = Retry()
+    most = _fields.whole(fields["max"], low=0, high=1000, expected=expected) if "max" in fields else default.max
+    return Retry(most, _kinds(fields["on"]) if "on" in fields else default.on)
+
+
+def _kinds(node: Node) -> frozenset[FailureKind]:
+    if not isinstance(node.content, list):
+        raise node.error(f"must be a list, not {node.kind()}", expected=f"some of {', '.join(sorted(_RETRIED))}")
+    kinds = []
+    for item in node.content:
+        if isinstance(item.content, str) and item.content in _NEVER:
+            raise item.error("is never tried again", hint=_NEVER[item.content])
+        kinds.append(FailureKind(_fields.one_of(item, _RETRIED, "kind of failure")))
+    return frozenset(kinds)

@@ -1,0 +1,179 @@
+"""The sweep of ``tuner.run``: Python values in place of a file, checked by the same readers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Required, TypedDict, Unpack
+
+from tuner.core.ports import Problem
+from tuner.errors import SearchSpaceError, SweepError
+from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchSpace
+from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
+from tuner.sweep import _fields
+from tuner.sweep._build import check_bounded, read_name, read_seed
+from tuner.sweep._limits import read_limits, read_resources, read_retry
+from tuner.sweep._metrics import read_metrics
+from tuner.sweep._node import Node
+from tuner.sweep._plugins import check_pruner, check_sampler, read_plugin
+from tuner.sweep._space import read_distribution, read_named
+
+__all__ = ["SpecArguments", "build_spec"]
+
+PluginArgument = str | PluginSpec | Mapping[str, Any]
+MetricArgument = str | Metric | Mapping[str, Any]
+
+
+class SpecArguments(TypedDict, total=False):
+    """What ``build_spec`` takes; what is absent or None has the default of a sweep file.
+
+    Attributes:
+        name: The study's name.
+        objective: What is trained, by name; a callable from Python is named only.
+        space: A ``SearchSpace``, a mapping of distributions (or of rows as in a file), a catalogue name or a path.
+        metric: A name, a ``Metric``, a mapping ``{name, goal, target}``, or a list of these.
+        goal: ``minimize`` or ``maximize`` for metrics that say nothing themselves; None to go by the name.
+        sampler: A name, a ``PluginSpec`` or a mapping ``{type, ...options}``.
+        pruner: As ``sampler``.
+        limits: ``Limits``, or a mapping with the keys of a sweep file (``trials``, ``time``, ``failures`` ...).
+        resources: ``ResourceRequest``, or a mapping with the keys of a sweep file.
+        retry: ``Retry``, a mapping ``{max, on}``, or a number.
+        seed: 0 to 2**32 - 1.
+        stop_grace: Seconds, or a duration such as ``30s``.
+    """
+
+    name: Required[str]
+    objective: Required[PluginSpec]
+    space: Required[SearchSpace | Mapping[str, Any] | str]
+    metric: Required[MetricArgument | Sequence[MetricArgument]]
+    goal: str | None
+    sampler: PluginArgument | None
+    pruner: PluginArgument | None
+    limits: Limits | Mapping[str, Any] | None
+    resources: ResourceRequest | Mapping[str, Any] | None
+    retry: Retry | Mapping[str, Any] | int | None
+    seed: int | None
+    stop_grace: float | str | None
+
+
+def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
+    """The specification that Python values describe; the arguments are those of ``SpecArguments``.
+
+    Raises:
+        SweepError: An argument is unknown, missing or wrong; ``path`` names it.
+    """
+    given: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
+    _check_names(given)
+    space = _space(given["space"])
+    goal = Node.of(given["goal"], "goal") if "goal" in given else None
+    metrics = read_metrics(Node.of(_metric(given["metric"]), "metric"), goal)
+    parts = {kind: Node.of(_plugin(given.get(kind, default)), kind) for kind, default in _PARTS.items()}
+    sampler, pruner = (read_plugin(kind, node) for kind, node in parts.items())
+    limits = _limits(given.get("limits"))
+    seed = read_seed(Node.of(given.get("seed", 0), "seed"))
+    check_pruner(pruner, metrics[0], parts["pruner"])
+    check_sampler(sampler, Problem(space, metrics, seed, limits.trials), parts["sampler"])
+    check_bounded(limits, metrics, sampler, Node.of({}, "limits"))
+    return StudySpec(
+        name=read_name(Node.of(given["name"], "name")),
+        metrics=metrics,
+        space=space,
+        objective=given["objective"],
+        sampler=sampler,
+        pruner=pruner,
+        limits=limits,
+        resources=_resources(given.get("resources")),
+        retry=_retry(given.get("retry")),
+        seed=seed,
+        stop_grace_s=_fields.duration(Node.of(given.get("stop_grace", 30.0), "stop_grace")),
+    )
+
+
+_PARTS = {"sampler": "tpe", "pruner": "none"}
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    known = SpecArguments.__annotations__
+    whole = Node.of(dict.fromkeys(given))
+    for key in given:
+        if key not in known:
+            raise whole.stray(key, whole, known)
+    for key in ("name", "objective", "space", "metric"):
+        if key not in given:
+            raise SweepError("is missing", path=key, hint=f"give {key}=...")
+
+
+def _space(value: object) -> SearchSpace:
+    if isinstance(value, SearchSpace):
+        return value
+    if isinstance(value, str | Path):
+        return read_named(Node.of(str(value), "space"), Path.cwd()).space
+    if not isinstance(value, Mapping):
+        raise SearchSpaceError(
+            f"a {type(value).__name__} is no search space",
+            path="space",
+            expected='a SearchSpace, a mapping such as {"lr": tuner.Float(1e-5, 1e-1, log=True)}, or a catalogue name',
+        )
+    try:
+        return SearchSpace({name: _distribution(name, row) for name, row in value.items()})
+    except SearchSpaceError as error:
+        if not (error.path or "").startswith("space"):
+            error.path = f"space.{error.path}" if error.path else "space"
+        raise
+
+
+def _distribution(name: object, row: object) -> Distribution:
+    if not isinstance(name, str) or not name.strip():
+        raise SearchSpaceError("a parameter's name must be text", path="space", got=name)
+    if isinstance(row, Float | Int | Categorical | Constant):
+        return row
+    return read_distribution(Node.of(row, f"space.{name}"))
+
+
+def _metric(value: object) -> Any:
+    if isinstance(value, Metric):
+        return asdict(value)
+    if isinstance(value, list | tuple):
+        return [_metric(item) for item in value]
+    return value
+
+
+def _plugin(value: object) -> Any:
+    """``PluginSpec("asha", {"eta": 3})`` and ``{type: asha, options: {eta: 3}}`` as ``{type: asha, eta: 3}``."""
+    if isinstance(value, PluginSpec):
+        return {"type": value.type, **value.options}
+    if isinstance(value, Mapping) and set(value) == {"type", "options"} and isinstance(value["options"], Mapping):
+        return {"type": value["type"], **value["options"]}
+    return value
+
+
+def _limits(value: Limits | Mapping[str, Any] | None) -> Limits:
+    if not isinstance(value, Limits):
+        return read_limits(None if value is None else Node.of(value, "limits"))
+    row = {"trials": value.trials, "parallel": value.parallel, "time": value.time_s, "trial_time": value.trial_time_s}
+    row |= {"failures": value.failures, "patience": value.patience}
+    read_limits(Node.of(row, "limits"))
+    share = value.failures_share
+    if share is not None:
+        expected = "a share from 0 to 1"
+        node = Node.of(share, "limits.failures_share")
+        if _fields.number(node, low=0, expected=expected) > 1:
+            raise node.error("must be at most 1", expected=expected)
+    return value
+
+
+def _resources(value: ResourceRequest | Mapping[str, Any] | None) -> ResourceRequest:
+    if not isinstance(value, ResourceRequest):
+        return read_resources(None if value is None else Node.of(value, "resources"))
+    memory = None if value.memory_mib is None else f"{value.memory_mib!r}MiB"
+    gpu = "auto" if value.gpu is None else value.gpu
+    row = {"cpu": "auto" if value.cpu is None else value.cpu, "memory": memory or "auto", "gpu": gpu}
+    read_resources(Node.of(row, "resources"))
+    return value
+
+
+def _retry(value: Retry | Mapping[str, Any] | int | None) -> Retry:
+    if isinstance(value, Retry):
+        return read_retry(Node.of({"max": value.max, "on": sorted(str(kind) for kind in value.on)}, "retry"))
+    return read_retry(None if value is None else Node.of(value, "retry"))

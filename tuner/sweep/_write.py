@@ -1,0 +1,86 @@
+"""A specification -> a sweep file that reads back equal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
+from tuner.sweep._units import format_duration, format_memory
+
+__all__ = ["to_yaml"]
+
+
+def to_yaml(spec: StudySpec) -> str:
+    """A sweep file with everything that ``spec`` says; parsing it in the same folder gives an equal specification.
+
+    Args:
+        spec: A specification whose objective is named, not a callable: its options must be plain data. The option ``base``
+            is left out, because reading the file sets it.
+    """
+    document: dict[str, Any] = {
+        "name": spec.name,
+        "objective": _objective(spec.objective),
+        "metric": [_metric(metric) for metric in spec.metrics],
+        **spec.space.to_dict(),
+        "sampler": _plugin(spec.sampler),
+        "pruner": _plugin(spec.pruner),
+        "limits": _limits(spec.limits),
+        "resources": _resources(spec.resources),
+        "retry": _retry(spec.retry),
+        "seed": spec.seed,
+        "stop_grace": format_duration(spec.stop_grace_s),
+    }
+    if len(spec.metrics) == 1:
+        document["metric"] = document["metric"][0]
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.allow_unicode = True
+    yaml.width = 120
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # published as None only
+    stream = io.StringIO()
+    yaml.dump({key: value for key, value in document.items() if value not in ({}, None)}, stream)
+    return stream.getvalue()
+
+
+def _objective(spec: PluginSpec) -> dict[str, Any]:
+    options = {key: value for key, value in spec.options.items() if key != "base"}
+    return options if spec.type in options else {"type": spec.type, **options}
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": metric.name, "goal": metric.goal}
+    return row if metric.target is None else row | {"target": metric.target}
+
+
+def _plugin(spec: PluginSpec) -> Any:
+    return {"type": spec.type, **spec.options} if spec.options else spec.type
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    row: dict[str, Any] = {"trials": limits.trials, "parallel": limits.parallel, "patience": limits.patience}
+    row["time"] = None if limits.time_s is None else format_duration(limits.time_s)
+    row["trial_time"] = None if limits.trial_time_s is None else format_duration(limits.trial_time_s)
+    share = limits.failures_share
+    row["failures"] = limits.failures if share is None else f"{share * 100:.15g}%"
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _resources(resources: ResourceRequest) -> dict[str, Any]:
+    memory = resources.memory_mib
+    return {
+        "cpu": "auto" if resources.cpu is None else _short(resources.cpu),
+        "memory": "auto" if memory is None else format_memory(memory),
+        "gpu": "auto" if resources.gpu is None else _short(resources.gpu),
+    }
+
+
+def _short(number: float) -> float:
+    """2 for 2.0, as people write it."""
+    return int(number) if number == int(number) else number
+
+
+def _retry(retry: Retry) -> dict[str, Any]:
+    return {"max": retry.max, "on": sorted(str(kind) for kind in retry.on)}
