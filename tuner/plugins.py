@@ -7,11 +7,13 @@ outsiders. Nothing is imported before it is asked for.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import ModuleType, NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tuner.core import ports
 from tuner.errors import PluginNotFound, SweepError, closest
@@ -43,7 +45,8 @@ def load(kind: str, name: str) -> type[Any]:
 
     Raises:
         PluginNotFound: There is none of that name.
-        SweepError: The outsider's class cannot be imported or is no implementation of the port.
+        SweepError: A library that it needs is not installed, or the outsider's class cannot be imported or is no complete
+            implementation of the port.
     """
     package, port = _PORTS[kind]
     if ":" in name:
@@ -51,49 +54,127 @@ def load(kind: str, name: str) -> type[Any]:
     known = names(kind)
     if name not in known:
         raise PluginNotFound(kind, name, known)
-    module = importlib.import_module(f"{package}.{name}")
-    return next(
+    try:
+        module = importlib.import_module(f"{package}.{name}")
+    except ImportError as error:
+        raise SweepError(
+            f"{kind} {name!r} cannot be loaded: {error}",
+            path=kind,
+            hint=f"install {error.name!r}" if error.name and not error.name.startswith("tuner") else None,
+        ) from error
+    return _public_class(module, port)
+
+
+def _public_class(module: ModuleType, port: type) -> type[Any]:
+    found = [
         value
         for value in vars(module).values()
         if inspect.isclass(value)
         and issubclass(value, port)
         and value.__module__ == module.__name__
         and not value.__name__.startswith("_")
-    )
+    ]
+    if len(found) != 1:
+        # A bug of whoever wrote the file, not of the user: the conformance suites find it.
+        raise TypeError(f"{module.__name__} must hold exactly one public {port.__name__}, but holds {len(found)}")
+    return found[0]
 
 
 def _outsider(kind: str, name: str, port: type) -> type[Any]:
     module_name, _, attribute = name.partition(":")
+    found: Any
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SweepError(f"{kind} {name!r} cannot be imported: {error}", hint="write it as pkg.mod:Class") from error
+        found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module_name))
+    except Exception as error:  # the outsider's module may raise anything while it is imported
+        raise SweepError(
+            f"{kind} {name!r} cannot be imported: {type(error).__name__}: {error}",
+            path=f"{kind}.type",
+            hint="write it as pkg.mod:Class, with pkg on the Python path",
+        ) from error
     if not (inspect.isclass(found) and issubclass(found, port)):
-        raise SweepError(f"{kind} {name!r} is no {kind}", expected=f"a subclass of tuner.core.ports.{port.__name__}")
+        raise SweepError(
+            f"{kind} {name!r} is no {kind}",
+            path=f"{kind}.type",
+            expected=f"a subclass of tuner.core.ports.{port.__name__}",
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise SweepError(f"{kind} {name!r} is not complete: it lacks {missing}", path=f"{kind}.type")
     return found
 
 
 def build(kind: str, spec: PluginSpec, *arguments: Any) -> Any:
-    """An instance of a plug-in: ``Class(*arguments, **spec.options)``, the options' names checked first.
+    """An instance of a plug-in: ``Class(*arguments, **spec.options)``, the options' names and plain types checked first.
 
     Raises:
         PluginNotFound: As for ``load``.
-        SweepError: An option is unknown or missing.
+        SweepError: An option is unknown, missing, of the wrong type, or refused by the plug-in; ``path`` names it where it
+            is known which one.
     """
     found = load(kind, spec.type)
     parameters = list(inspect.signature(found).parameters.values())[len(arguments) :]
+    options = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        known = [p.name for p in parameters]
-        for option in spec.options:
-            if option not in known:
-                near = closest(option, known)
-                raise SweepError(
-                    f"{kind} {spec.type!r} has no option {option!r}",
-                    path=f"{kind}.{option}",
-                    expected=f"one of {', '.join(known)}" if known else "no options",
-                    hint=f"did you mean {near!r}?" if near else None,
-                )
-        for p in parameters:
-            if p.default is p.empty and p.name not in spec.options and p.kind is not p.VAR_POSITIONAL:
-                raise SweepError(f"{kind} {spec.type!r} needs the option {p.name!r}", path=f"{kind}.{p.name}")
-    return found(*arguments, **spec.options)
+        _check_names(kind, spec, [p.name for p in options])
+    for p in options:
+        if p.default is p.empty and p.name not in spec.options:
+            raise SweepError(f"{kind} {spec.type!r} needs the option {p.name!r}", path=f"{kind}.{p.name}")
+    _check_types(kind, spec, found)
+    try:
+        return found(*arguments, **spec.options)
+    except (ValueError, TypeError) as error:
+        raise SweepError(
+            f"{kind} {spec.type!r} refuses its options: {error}", path=kind, got=dict(spec.options)
+        ) from error
+
+
+def _check_names(kind: str, spec: PluginSpec, known: Sequence[str]) -> None:
+    for option in spec.options:
+        if option not in known:
+            near = closest(option, known)
+            raise SweepError(
+                f"{kind} {spec.type!r} has no option {option!r}",
+                path=f"{kind}.{option}",
+                expected=f"one of {', '.join(known)}" if known else "no options",
+                hint=f"did you mean {near!r}?" if near else None,
+            )
+
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", NoneType: "null"}
+
+
+def _check_types(kind: str, spec: PluginSpec, found: type[Any]) -> None:
+    """Check options whose annotations are plain: true/false, numbers, texts, null, literals and unions of these."""
+    try:
+        hints = get_type_hints(found.__init__)
+    except (NameError, TypeError):  # an outsider's annotations need not be importable at run time
+        return
+    for option, value in spec.options.items():
+        accepted = _plain_types(hints.get(option))
+        if accepted and not any(_is(value, one) for one in accepted):
+            raise SweepError(
+                f"{kind} {spec.type!r}: {option} has the wrong type",
+                path=f"{kind}.{option}",
+                got=value,
+                expected=" or ".join(_WORDS[one] if isinstance(one, type) else repr(one[0]) for one in accepted),
+            )
+
+
+def _plain_types(hint: Any) -> list[type | tuple[Any]]:
+    """The types in an annotation, literal values wrapped in a tuple; empty when any part of it is not plain."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        return [(value,) for value in get_args(hint)]
+    if origin in (Union, UnionType):
+        parts = [_plain_types(part) for part in get_args(hint)]
+        return [one for part in parts for one in part] if all(parts) else []
+    return [hint] if isinstance(hint, type) and hint in _WORDS else []
+
+
+def _is(value: object, wanted: type | tuple[Any]) -> bool:
+    """Whether an option may stand for a type: a whole number for a number, but true for neither."""
+    if isinstance(wanted, tuple):
+        return type(value) is type(wanted[0]) and value == wanted[0]
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, int | float) if wanted is float else isinstance(value, wanted)

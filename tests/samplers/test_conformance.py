@@ -1,0 +1,31 @@
+"""Every sampler in the folder, run through the public suite."""
+
+import pytest
+
+from tuner import plugins
+from tuner.study import PluginSpec
+from tuner.testing.samplers import SamplerTestCase
+
+OPTIONS = {"grid": {"points": 3}, "optuna": {"class": "optuna.samplers:TPESampler", "n_startup_trials": 5}}
+
+
+class TestEverySampler(SamplerTestCase):
+    @pytest.fixture(params=plugins.names("sampler"), autouse=True)
+    def chosen(self, request):
+        name = request.param
+        self.spec = PluginSpec(name, OPTIONS.get(name, {}))
+        self.exhausts = name == "grid"
+
+
+class TestTpeInItsOtherForms(SamplerTestCase):
+    @pytest.fixture(
+        params=[
+            {"group": True},
+            {"multivariate": False},
+            {"constant_liar": False, "n_startup_trials": 0},
+        ],
+        ids=["group", "independent", "no liar, no start"],
+        autouse=True,
+    )
+    def chosen(self, request):
+        self.spec = PluginSpec("tpe", request.param)

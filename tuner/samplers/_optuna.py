@@ -1,0 +1,257 @@
+"""The one adapter over Optuna's samplers: an Optuna study in the driver's memory, asked and told.
+
+It drives the public methods of ``optuna.samplers.BaseSampler`` in the way in which ``optuna.Trial`` does, with three
+differences: the declared space is known from the first trial, conditions included; every trial gets a sampler object of its
+own, seeded by the trial's number; forbidden combinations are sampled again. All that a sampler knows therefore lies in the
+trials (rebuilt from the log by ``replay`` and ``tell``) and in attributes that it wrote while it suggested (logged beside
+the suggestion), so that a resumed study goes on exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as OptunaState
+
+from tuner.core.ports import Problem, Sampler, Suggestion
+from tuner.errors import InvalidTransition, SweepError
+from tuner.samplers._distributions import NotANumber, columns_of
+from tuner.samplers._native import SpaceDrawer
+from tuner.samplers._storage import DriverStorage, Row
+from tuner.space import Constant, SearchSpace
+from tuner.study import trial_seed
+from tuner.trial import Params, ParamValue, Trial, TrialState
+
+__all__ = ["Joint", "OptunaAdapter", "groups_of"]
+
+TRIES = 8
+"""How often a sampler may suggest a forbidden combination for one trial before a uniform draw takes its place."""
+
+Joint = Literal["inferred", "declared", "unconditional"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Parameters that are always active together, because their conditions are the same.
+
+    Attributes:
+        names: In the order of declaration, constants included.
+        space: What is sampled jointly.
+    """
+
+    names: tuple[str, ...]
+    space: Mapping[str, BaseDistribution]
+
+
+def groups_of(space: SearchSpace, distributions: Mapping[str, BaseDistribution], joint: Joint) -> list[Group]:
+    """The groups of a space, parents before their children.
+
+    Members of a group have the same parents, and all of these are declared before any member. So the order of the groups'
+    first members is an order in which conditions can be decided.
+    """
+    members: dict[str, list[str]] = {}
+    for name, distribution in space.items():
+        rows = {parent: _canonical(condition) for parent, condition in (distribution.when or {}).items()}
+        members.setdefault(json.dumps(rows, sort_keys=True), []).append(name)
+    groups = []
+    for names in members.values():
+        wanted = joint == "declared" or (joint == "unconditional" and not space[names[0]].when)
+        sampled = sorted(n for n in names if n in distributions and not distributions[n].single())
+        groups.append(Group(tuple(names), {n: distributions[n] for n in sampled} if wanted else {}))
+    return groups
+
+
+def _canonical(condition: Any) -> Any:
+    return dict(condition) if isinstance(condition, Mapping) else condition
+
+
+class _Study(optuna.Study):
+    """A study in which a sampler's wish to stop is heard outside of ``optimize`` too."""
+
+    exhausted = False
+
+    def stop(self) -> None:
+        self.exhausted = True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna warns of experimental features and arguments that its own defaults use: nothing that our user could mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class OptunaAdapter(Sampler):
+    """Suggests by an Optuna sampler.
+
+    Args:
+        problem: The space, the metrics (one direction each) and the seed.
+        make: Seed -> a new sampler. Called once here, so that wrong options are found before anything runs, and then once
+            for every suggestion.
+        joint: What is sampled jointly: ``inferred`` leaves it to the sampler; ``declared`` asks for each group of
+            parameters that are active together; ``unconditional`` does so for those that are always active, and samples
+            the others one by one.
+        dropped: Attributes that the sampler writes for other processes to see, by the beginnings of their names; not kept.
+        reseeded: Whether every suggestion is made by a new sampler. When False one sampler serves them all: what it keeps
+            outside of trials and attributes is then lost on a resume.
+
+    Raises:
+        SweepError: Optuna refuses the options.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        make: Callable[[int], BaseSampler],
+        *,
+        joint: Joint = "inferred",
+        dropped: tuple[str, ...] = (),
+        reseeded: bool = True,
+    ) -> None:
+        self._problem, self._space, self._make, self._reseeded = problem, problem.space, make, reseeded
+        self._metrics = [metric.name for metric in problem.metrics]
+        self._columns = columns_of(problem.space)
+        self._distributions = {name: column.distribution for name, column in self._columns.items()}
+        self._joint = joint
+        self._groups = groups_of(problem.space, self._distributions, joint)
+        self._storage = DriverStorage(dropped)
+        goals = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
+        self._storage.create_new_study([goals[metric.goal] for metric in problem.metrics])
+        try:
+            with _quiet():
+                sampler = make(trial_seed(problem.seed, -1))
+        except (ValueError, TypeError, ImportError, optuna.exceptions.OptunaError) as error:
+            raise SweepError(f"Optuna refuses the sampler's options: {error}", path="sampler") from error
+        self._study = _Study(
+            self._storage.get_study_name_from_id(0), self._storage, sampler=sampler, pruner=optuna.pruners.NopPruner()
+        )
+
+    def ask(self, first: int, count: int) -> Sequence[Suggestion]:
+        """Suggestions for trials ``first`` to ``first + count - 1``, made one after another, each seeing those before it.
+
+        Raises:
+            SearchSpaceError: Next to everything is forbidden.
+        """
+        suggestions: list[Suggestion] = []
+        with _quiet():
+            for number in range(first, first + count):
+                if self._study.exhausted:
+                    break
+                suggestions.append(self._suggest(number))
+        return suggestions
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell the sampler of finished trials; of a pruned one its last step and value, if there is one metric only."""
+        with _quiet():
+            for trial in trials:
+                self._tell(trial)
+
+    def replay(self, number: int, suggestion: Suggestion) -> None:
+        """Put a suggestion from the log into the study, with the attributes that the sampler had written."""
+        self._expect(number)
+        self._storage.create_new_trial(0)
+        row = self._storage.rows[number]
+        self._fill(row, suggestion.params)
+        if suggestion.state is not None:
+            state = json.loads(suggestion.state)
+            row.system_attrs = state.get("trial", {})
+            for key, value in state.get("study", {}).items():
+                self._storage.set_study_system_attr(0, key, value)
+            self._storage.written.clear()
+
+    def _expect(self, number: int) -> None:
+        if number != len(self._storage.rows):
+            raise InvalidTransition(f"suggested out of order, {len(self._storage.rows)} was next", trial=number)
+
+    def _suggest(self, number: int) -> Suggestion:
+        self._expect(number)
+        seed = trial_seed(self._problem.seed, number)
+        if self._reseeded:
+            self._study.sampler = self._make(seed)
+        self._study.ask()
+        row = self._storage.rows[number]
+        params = self._try(row, self._study.sampler)
+        for attempt in range(1, TRIES):
+            if params is not None:
+                break
+            params = self._try(row, self._make(trial_seed(seed, attempt)) if self._reseeded else self._study.sampler)
+        if params is None:
+            params = SpaceDrawer(self._space).draw(Random(self._problem.seed << 64 | number))
+        self._fill(row, params)
+        return Suggestion(params, self._state(row))
+
+    def _state(self, row: Row) -> str | None:
+        state = {"trial": row.system_attrs, "study": dict(self._storage.written)}
+        self._storage.written.clear()
+        kept = {key: value for key, value in state.items() if value}
+        return json.dumps(kept, separators=(",", ":")) if kept else None
+
+    def _try(self, row: Row, sampler: BaseSampler) -> dict[str, ParamValue] | None:
+        """One set of parameters; None when it is forbidden or the sampler gave up on a number."""
+        try:
+            params = self._sample(row, sampler)
+        except NotANumber:
+            return None
+        return None if self._space.is_forbidden(params) else params
+
+    def _sample(self, row: Row, sampler: BaseSampler) -> dict[str, ParamValue]:
+        row.params, row.distributions = {}, {}
+        relative: Mapping[str, Any] = {}
+        if self._joint == "inferred":
+            wanted = sampler.infer_relative_search_space(self._study, row)
+            relative = sampler.sample_relative(self._study, row, wanted)
+        chosen: dict[str, ParamValue] = {}
+        for group in self._groups:
+            if not self._space.is_active(group.names[0], chosen):
+                continue
+            if group.space:
+                relative = sampler.sample_relative(self._study, row, dict(group.space))
+            for name in group.names:
+                chosen[name] = self._value(name, row, sampler, relative)
+        return {name: chosen[name] for name in self._space if name in chosen}
+
+    def _value(self, name: str, row: Row, sampler: BaseSampler, relative: Mapping[str, Any]) -> ParamValue:
+        distribution = self._space[name]
+        if isinstance(distribution, Constant):
+            return distribution.value
+        column = self._columns[name]
+        if column.single is not None:
+            value = column.single[0]
+            row.params[name] = column.encode(value)
+        else:
+            if name in relative:
+                suggested = relative[name]
+            else:
+                suggested = sampler.sample_independent(self._study, row, name, column.distribution)
+            value = column.decode(suggested)
+            row.params[name] = suggested
+        row.distributions[name] = column.distribution
+        return value
+
+    def _fill(self, row: Row, params: Params) -> None:
+        encoded = {name: self._columns[name].encode(value) for name, value in params.items() if name in self._columns}
+        self._storage.fill(row, encoded, self._distributions)
+
+    def _tell(self, trial: Trial) -> None:
+        if trial.state == TrialState.COMPLETE:
+            self._study.tell(trial.number, [trial.values[name] for name in self._metrics])
+        elif trial.state == TrialState.PRUNED:
+            last = trial.values.get(self._metrics[0], math.nan)
+            # Optuna has no intermediate values in studies of several metrics: its samplers raise when they meet one.
+            if len(self._metrics) == 1 and trial.last_step is not None and math.isfinite(last):
+                self._storage.set_trial_intermediate_value(trial.number, trial.last_step, last)
+            self._study.tell(trial.number, state=OptunaState.PRUNED)
+        else:
+            self._study.tell(trial.number, state=OptunaState.FAIL)

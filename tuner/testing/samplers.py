@@ -1,0 +1,283 @@
+"""The conformance suite of samplers: subclass ``SamplerTestCase``, say what to build, and let pytest collect it.
+
+class TestMySampler(SamplerTestCase):
+    spec = PluginSpec("my_package.my_module:MySampler")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tuner import plugins
+from tuner.core.ports import Problem, Sampler, Suggestion
+from tuner.space import Categorical, Constant, Float, Int, SearchSpace
+from tuner.study import Metric, PluginSpec, trial_seed
+from tuner.trial import Failed, FailureKind, Params, Trial, TrialState
+
+__all__ = ["CONDITIONAL", "FINITE", "MIXED", "SINGLE", "WIDE", "SamplerTestCase", "finished", "history"]
+
+MIXED = SearchSpace(
+    {
+        "lr": Float(1e-5, 1e-1, log=True),
+        "momentum": Float(0.0, 0.99),
+        "drop out": Float(0.0, 0.35, step=0.1),
+        "layers": Int(1, 8),
+        "width": Int(8, 1024, log=True),
+        "batch": Int(16, 250, step=16),
+        "größe.µ": Categorical(["klein", "groß", "日本"]),
+        "flag": Categorical([True, False, None, 1, 0, "1", 0.5]),
+        "seed": Constant(7),
+    }
+)
+CONDITIONAL = SearchSpace(
+    {
+        "model": Categorical(["tree", "linear", "none"]),
+        "kind": Constant("x", when={"model": ["tree", "linear"]}),
+        "depth": Int(1, 12, when={"model": "tree"}),
+        "booster": Categorical(["gbtree", "dart"], when={"model": "tree", "kind": "x"}),
+        "rate_drop": Float(0.0, 0.5, when={"booster": "dart", "depth": {"low": 4}}),
+        "penalty": Categorical(["l1", "l2", None], when={"model": "linear"}),
+        "c": Float(1e-3, 1e3, log=True, when={"model": "linear", "penalty": ["l1", "l2"]}),
+        "solver": Categorical(["lbfgs", "saga"], when={"model": "linear"}),
+    },
+    forbidden=[{"penalty": "l1", "solver": "lbfgs"}, {"depth": {"low": 6, "high": 8}, "booster": "gbtree"}],
+)
+SINGLE = SearchSpace(
+    {
+        "a": Float(0.3, 0.3),
+        "b": Int(4, 4),
+        "c": Categorical(["only"]),
+        "d": Float(0.5, 0.6, step=0.25),
+        "e": Constant(None),
+        "f": Float(0.0, 1.0, when={"c": "only"}),
+    }
+)
+WIDE = SearchSpace(
+    {
+        "tiny to huge": Float(1e-300, 1e300, log=True),
+        "wide": Float(-1e300, 1e300),
+        "long": Int(-(10**18), 10**18),
+        "long log": Int(1, 10**15, log=True),
+        "fine": Float(0.0, 1.0, step=1e-9),
+    }
+)
+FINITE = SearchSpace(
+    {
+        "a": Int(0, 3),
+        "b": Categorical(["x", "y"]),
+        "c": Float(0.0, 1.0, step=0.5, when={"b": "y"}),
+    },
+    forbidden=[{"a": 0, "b": "x"}],
+)
+_LOSS = (Metric("loss"),)
+
+
+def finished(number: int, params: Params, metrics: Sequence[Metric] = _LOSS) -> Trial:
+    """Trial ``number`` as it might have ended: three in five COMPLETE, one PRUNED, one FAIL, values by the number."""
+    values = {m.name: trial_seed(number, k) / 2**31 for k, m in enumerate(metrics)}
+    if number % 5 == 3:
+        return Trial(number, TrialState.PRUNED, params, values, attempts=1, steps=4, last_step=number % 7)
+    if number % 5 == 4:
+        failure = Failed(FailureKind.RAISED, "ValueError: made up")
+        return Trial(number, TrialState.FAIL, params, {}, attempts=1, failure=failure)
+    return Trial(number, TrialState.COMPLETE, params, values, attempts=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A batch that was asked for, and what came."""
+
+    first: int
+    count: int
+    suggestions: tuple[Suggestion, ...]
+
+
+def history(sampler: Sampler, trials: int, metrics: Sequence[Metric] = _LOSS) -> Iterator[Asked | Trial]:
+    """Ask and tell ``trials`` trials as an engine with up to six at once would: batches, and ends out of order."""
+    running: dict[int, Params] = {}
+    number = 0
+    while number < trials:
+        count = min(1 + trial_seed(1, number) % 3, trials - number)
+        asked = Asked(number, count, tuple(sampler.ask(number, count)))
+        yield asked
+        running |= {number + k: suggestion.params for k, suggestion in enumerate(asked.suggestions)}
+        number += count
+        while len(running) > trial_seed(2, number) % 6:
+            chosen = sorted(running)[trial_seed(3, number + len(running)) % len(running)]
+            trial = finished(chosen, running.pop(chosen), metrics)
+            sampler.tell([trial])
+            yield trial
+
+
+class SamplerTestCase:
+    """What every sampler must do. Each ``test_`` method stands alone.
+
+    Attributes:
+        spec: The sampler and its options.
+        exhausts: Whether it ends after having tried every combination of a finite space.
+        batches_equal_singles: Whether one ``ask`` for five is the same as five for one.
+        metrics: Metrics of a study with several; None when the sampler handles only one.
+    """
+
+    spec: ClassVar[PluginSpec]
+    exhausts: ClassVar[bool] = False
+    batches_equal_singles: ClassVar[bool] = True
+    metrics: ClassVar[tuple[Metric, ...] | None] = (Metric("loss"), Metric("accuracy", "maximize"))
+
+    def make(self, space: SearchSpace, seed: int = 17, metrics: tuple[Metric, ...] = _LOSS) -> Sampler:
+        """A new sampler."""
+        sampler: Sampler = plugins.build("sampler", self.spec, Problem(space, metrics, seed, trials=100))
+        return sampler
+
+    def _suggested(
+        self, space: SearchSpace, n: int, seed: int = 17, metrics: tuple[Metric, ...] = _LOSS
+    ) -> list[Params]:
+        entries = list(history(self.make(space, seed, metrics), n, metrics))
+        return [s.params for entry in entries if isinstance(entry, Asked) for s in entry.suggestions]
+
+    def test_suggestions_lie_in_the_space(self) -> None:
+        """Active parameters only, in range, in the declared order."""
+        for space in (MIXED, CONDITIONAL, SINGLE, FINITE):
+            suggested = self._suggested(space, 40)
+            assert suggested
+            for params in suggested:
+                space.check(params)
+                assert list(params) == [name for name in space if name in params], "declared order"
+
+    def test_suggestions_lie_in_very_wide_ranges(self) -> None:
+        """Hundreds of orders of magnitude and whole numbers beyond 2**53."""
+        for params in self._suggested(WIDE, 25):
+            WIDE.check(params)
+
+    def test_values_have_the_declared_types(self) -> None:
+        """Floats are floats, ints are ints, and True is not taken for 1."""
+        for params in self._suggested(MIXED, 30):
+            assert type(params["lr"]) is type(params["drop out"]) is float
+            assert type(params["layers"]) is type(params["width"]) is type(params["batch"]) is int
+            flags = MIXED["flag"].values() or []
+            assert any(
+                params["flag"] is flag or (params["flag"] == flag and type(params["flag"]) is type(flag))
+                for flag in flags
+            )
+
+    def test_conditions_are_met_both_ways(self) -> None:
+        """A parameter is there when its condition holds, and only then."""
+        seen = set()
+        for params in self._suggested(CONDITIONAL, 60):
+            assert ("depth" in params) == (params["model"] == "tree")
+            assert ("kind" in params) == (params["model"] != "none")
+            seen.add(params["model"])
+        assert seen == {"tree", "linear", "none"}
+
+    def test_forbidden_combinations_are_never_suggested(self) -> None:
+        """Even where 31 of 36 combinations are forbidden."""
+        tight = SearchSpace(
+            {"a": Int(1, 6), "b": Int(1, 6), "c": Float(0.0, 1.0)},
+            forbidden=[{"a": k, "b": {"low": 1, "high": 5}} for k in range(1, 6)] + [{"a": 6}],
+        )
+        suggested = self._suggested(tight, 15)
+        assert suggested
+        for params in suggested:
+            assert not tight.is_forbidden(params)
+            assert params["b"] == 6
+
+    def test_same_seed_same_suggestions(self) -> None:
+        """Chance comes from the problem's seed alone."""
+        for space in (MIXED, CONDITIONAL):
+            assert list(history(self.make(space), 30)) == list(history(self.make(space), 30))
+
+    def test_different_seeds_differ(self) -> None:
+        """And the seed does matter."""
+        assert self._suggested(MIXED, 10, seed=1) != self._suggested(MIXED, 10, seed=2)
+
+    def test_one_batch_equals_single_asks(self) -> None:
+        """How many are asked for at once changes nothing."""
+        if not self.batches_equal_singles:
+            return
+        one, other = self.make(MIXED), self.make(MIXED)
+        for sampler in (one, other):
+            for number in range(15):
+                (suggestion,) = sampler.ask(number, 1)
+                sampler.tell([finished(number, suggestion.params)])
+        assert list(one.ask(15, 5)) == [other.ask(number, 1)[0] for number in range(15, 20)]
+
+    def test_goes_on_exactly_after_a_replay(self) -> None:
+        """Rebuilt from the log at several points, with trials still running, it suggests the same."""
+        for space in (MIXED, CONDITIONAL):
+            entries = list(history(self.make(space), 60))
+            for cut in (1, 5, len(entries) // 3, len(entries) // 2, len(entries) - 12):
+                self._continues(self.make(space), entries, cut)
+
+    def test_goes_on_exactly_when_killed_between_two_suggestions(self) -> None:
+        """The same when only a part of a batch came into the log."""
+        if not self.batches_equal_singles:
+            return
+        entries = list(history(self.make(MIXED), 45))
+        cut, batch = max((k, e) for k, e in enumerate(entries) if isinstance(e, Asked) and e.count > 1 and k < 60)
+        sampler = self.make(MIXED)
+        self._continues(sampler, entries[:cut], cut)
+        sampler.replay(batch.first, batch.suggestions[0])
+        assert tuple(sampler.ask(batch.first + 1, batch.count - 1)) == batch.suggestions[1:]
+
+    @staticmethod
+    def _continues(sampler: Sampler, entries: Sequence[Asked | Trial], cut: int) -> None:
+        for position, entry in enumerate(entries):
+            if isinstance(entry, Trial):
+                sampler.tell([entry])
+            elif position < cut:
+                for k, suggestion in enumerate(entry.suggestions):
+                    sampler.replay(entry.first + k, suggestion)
+            else:
+                assert tuple(sampler.ask(entry.first, entry.count)) == entry.suggestions, (cut, position)
+
+    def test_trials_may_be_told_together(self) -> None:
+        """A batch of results in one call."""
+        sampler = self.make(MIXED)
+        asked = sampler.ask(0, 20)
+        sampler.tell([finished(number, s.params) for number, s in enumerate(asked)])
+        for suggestion in sampler.ask(20, 3):
+            MIXED.check(suggestion.params)
+
+    def test_a_study_of_failures_goes_on(self) -> None:
+        """Nothing but failed trials."""
+        sampler = self.make(MIXED)
+        for number in range(20):
+            (suggestion,) = sampler.ask(number, 1)
+            sampler.tell([Trial(number, TrialState.FAIL, suggestion.params, {})])
+        MIXED.check(sampler.ask(20, 1)[0].params)
+
+    def test_trials_pruned_without_a_report_are_borne(self) -> None:
+        """Pruned trials of which no value is known."""
+        sampler = self.make(MIXED)
+        for number in range(20):
+            (suggestion,) = sampler.ask(number, 1)
+            sampler.tell([Trial(number, TrialState.PRUNED, suggestion.params, {})])
+        MIXED.check(sampler.ask(20, 1)[0].params)
+
+    def test_several_metrics(self) -> None:
+        """A study with several metrics, in different directions."""
+        if self.metrics is None:
+            return
+        for params in self._suggested(MIXED, 30, metrics=self.metrics):
+            MIXED.check(params)
+
+    def test_a_space_of_constants(self) -> None:
+        """Nothing to choose is no error."""
+        suggested = self._suggested(SearchSpace({"a": Constant(1), "b": Constant("x")}), 3)
+        assert suggested
+        assert all(params == {"a": 1, "b": "x"} for params in suggested)
+
+    def test_a_finite_space_is_exhausted_or_not(self) -> None:
+        """Every combination once and then nothing more, or for ever."""
+        sampler = self.make(FINITE)
+        if not self.exhausts:
+            assert len(sampler.ask(0, 30)) == 30
+            return
+        first, rest = sampler.ask(0, 10), sampler.ask(10, 30)
+        found = [suggestion.params for suggestion in [*first, *rest]]
+        assert len(first) == 10
+        assert len(found) == 4 * 3 + 3
+        assert len({tuple(params.items()) for params in found}) == len(found)
+        assert not sampler.ask(15, 5)
