@@ -60,6 +60,11 @@ class Display(ABC):
         with self._lock:
             return self._view.snapshot(None if self._virtual else self._clock(), rows)
 
+    def ended(self) -> Snapshot:
+        """How things stood at the last event: what came after it, as fitting the best model, is left out."""
+        with self._lock:
+            return self._view.snapshot(None, rows=0)
+
     def phase(self, text: str) -> None:
         """The driver is about something."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -93,11 +94,11 @@ class PlainDisplay(Display):
 
     Args:
         write: Takes one line, without its end. Called on the display's own thread; an ``OSError`` ends the display.
-        options: As for ``Display``.
+        clock: As for ``Display``.
     """
 
-    def __init__(self, write: Callable[[str], None], **options: Callable[[], float]) -> None:
-        super().__init__(**options)
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock)
         self._write = write
         self._lines = PlainLines()
         self._moments: deque[Snapshot] = deque(maxlen=100)

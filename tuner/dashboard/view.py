@@ -25,11 +25,15 @@ __all__ = ["Best", "Counts", "FailureNote", "Progress", "RunningTrial", "Snapsho
 
 
 def headline(message: str) -> str:
-    """The line of a failure's message that says most: a traceback's exception, else the first line with anything."""
+    """The line of a failure's message that says most: a traceback's exception, else the first line with anything.
+
+    What would move a terminal's cursor is taken out, and no more than 300 characters are kept.
+    """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if not lines:
         return ""
-    return lines[-1] if lines[0].startswith("Traceback (") else lines[0]
+    line = lines[-1] if lines[0].startswith("Traceback (") else lines[0]
+    return "".join(char if char.isprintable() else " " for char in line[:300])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,8 @@ class Snapshot:
         failures: Failed trials by kind.
         limits: When the study ends.
         elapsed_s: How long its drivers have run, all together.
+        session_s: How long this driver has.
+        cpu_s: CPU seconds that this driver's ended attempts used.
         per_minute: Trials that finish in a minute; None before the first.
         left_s: When it will end at this pace; None when that cannot be said.
         progress: How far it is; None without a limit that can be shown.
@@ -132,6 +138,8 @@ class Snapshot:
     failures: Mapping[str, int]
     limits: Limits
     elapsed_s: float
+    session_s: float
+    cpu_s: float
     per_minute: float | None
     left_s: float | None
     progress: Progress | None
@@ -163,6 +171,7 @@ class _Clock:
     last_s: float = 0.0
     rate: Rate = field(default_factory=Rate)
     n_finished: int = 0
+    cpu_s: float = 0.0
 
     def see(self, at_s: float) -> None:
         if self.since_s is None:
@@ -172,7 +181,7 @@ class _Clock:
     def resume(self, at_s: float) -> None:
         if self.since_s is not None:
             self.earlier_s += max(self.last_s - self.since_s, 0.0)
-        self.since_s, self.last_s, self.rate, self.n_finished = at_s, at_s, Rate(), 0
+        self.since_s, self.last_s, self.rate, self.n_finished, self.cpu_s = at_s, at_s, Rate(), 0, 0.0
 
     def finish(self, at_s: float) -> None:
         if self.since_s is not None and at_s >= self.since_s:
@@ -282,6 +291,7 @@ class View:
     def _attempt(self, attempt: Attempt) -> None:
         if attempt.outcome is not None:
             self._end(attempt.trial, attempt.number)
+            self._clock.cpu_s += attempt.usage.cpu_s if attempt.usage is not None else 0.0
             if isinstance(attempt.outcome, Failed):
                 self._note(attempt.trial, attempt.number, attempt.outcome, final=False)
         elif attempt.started_at is not None:
@@ -342,7 +352,8 @@ class View:
         """
         clock = self._clock
         now_s = max(now_s if now_s is not None else clock.last_s, clock.last_s)
-        elapsed_s = clock.earlier_s + (now_s - clock.since_s if clock.since_s is not None else 0.0)
+        session_s = now_s - clock.since_s if clock.since_s is not None else 0.0
+        elapsed_s = clock.earlier_s + session_s
         counts, per_minute = self._counts(), clock.per_minute(now_s)
         return Snapshot(
             name=self._spec.name if self._spec else None,
@@ -355,6 +366,8 @@ class View:
             failures=dict(self._failures),
             limits=self._limits,
             elapsed_s=elapsed_s,
+            session_s=session_s,
+            cpu_s=clock.cpu_s,
             per_minute=per_minute,
             left_s=None if self._ended else self._left_s(counts, elapsed_s, per_minute),
             progress=self._progress(counts, elapsed_s),

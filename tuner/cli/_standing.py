@@ -1,0 +1,64 @@
+"""How a study that may be running elsewhere stands, from what its store says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner.core.ports import StudyInfo
+from tuner.dashboard import text
+from tuner.errors import TunerError
+from tuner.study import Metric
+from tuner.trial import Trial, TrialState
+
+__all__ = ["elapsed_s", "is_dead", "ranked", "trial_of", "waiting_for"]
+
+
+def is_dead(info: StudyInfo) -> bool:
+    """Whether the study is said to run but nobody holds its lease: its driver died."""
+    return info.state == "RUNNING" and info.owner is None
+
+
+def waiting_for(info: StudyInfo) -> str | None:
+    """What the study's end waits for, for a person; None when it has ended."""
+    if info.state in ("COMPLETE", "FAILED"):
+        return None
+    if info.state == "INTERRUPTED" or is_dead(info):
+        return f"a driver: tuner resume {info.name}"
+    running, waiting = (info.counts.get(state, 0) for state in ("RUNNING", "WAITING"))
+    if running:
+        return f"{text.pluralize(running, 'running trial')}"
+    if waiting:
+        return f"resources for {text.pluralize(waiting, 'waiting trial')}"
+    return "its first trials" if not info.counts else "its next trials"
+
+
+def elapsed_s(info: StudyInfo, trials: Sequence[Trial], now_s: float) -> float:
+    """Seconds from the study's creation to now or, when nobody runs it, to its trials' last end."""
+    if info.state == "RUNNING" and not is_dead(info):
+        return max(now_s - info.created_at, 0.0)
+    ends = [at_s for trial in trials for at_s in (trial.started_at, trial.finished_at) if at_s is not None]
+    return max(max(ends, default=info.created_at) - info.created_at, 0.0)
+
+
+def ranked(trials: Sequence[Trial], metric: Metric) -> list[Trial]:
+    """The trials, best value first; complete ones before others, those without a value last."""
+
+    def key(trial: Trial) -> tuple[bool, bool, float, int]:
+        value = trial.values.get(metric.name)
+        signed = 0.0 if value is None else (value if metric.goal == "minimize" else -value)
+        return (trial.state is not TrialState.COMPLETE, value is None, signed, trial.number)
+
+    return sorted(trials, key=key)
+
+
+def trial_of(trials: Sequence[Trial], number: int, study: str) -> Trial:
+    """The trial of that number.
+
+    Raises:
+        TunerError: There is none.
+    """
+    for trial in trials:
+        if trial.number == number:
+            return trial
+    known = f"it has trials 0 to {trials[-1].number}" if trials else "it has no trials yet"
+    raise TunerError(f"study {study!r} has no trial {number}; {known}", hint=f"`tuner trials {study}` lists them")

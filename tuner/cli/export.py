@@ -1,0 +1,59 @@
+"""``tuner export``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner import export
+from tuner.api.stores import open_store
+from tuner.api.study import load_study
+from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
+from tuner.cli._output import print_json, remark, say
+from tuner.errors import DataError
+
+__all__ = ["command"]
+
+
+class _Format(StrEnum):
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSON = "json"
+    OPTUNA = "optuna"
+
+
+_ENDINGS = {_Format.CSV: ".csv", _Format.PARQUET: ".parquet", _Format.JSON: ".json", _Format.OPTUNA: ".optuna.log"}
+
+
+def command(
+    name: StudyArgument = "@latest",
+    form: Annotated[_Format, typer.Option("--format", help="The file's kind.", case_sensitive=False)] = _Format.CSV,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Where to write it.", show_default="the study's name")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    store: StoreOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Write a study's trials to a file for other programs.
+
+    csv and parquet hold a row for every trial; json holds the study whole; optuna is a journal that optuna-dashboard opens.
+    """
+    study = load_study(name, store)
+    path = file or Path(f"{study.name}{_ENDINGS[form]}")
+    if path.exists() and not force:
+        raise DataError(f"{path} is there already", hint="--force overwrites it, -f names another file")
+    opened = open_store(study.store)
+    try:
+        written = export.export(opened, study.name, path, form.value)
+    finally:
+        opened.close()
+    if output is Output.JSON:
+        print_json({"study": study.name, "format": form.value, "path": str(written)})
+        return
+    say(str(written))
+    if form is _Format.OPTUNA:
+        remark(f"open it: optuna-dashboard {written}")

@@ -1,0 +1,69 @@
+"""``tuner trials``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from tuner.api.study import load_study
+from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
+from tuner.cli._output import params_line, print_json, remark, show_table
+from tuner.cli._standing import ranked
+from tuner.core.selection import best
+from tuner.dashboard import text
+from tuner.export import trial_to_dict
+from tuner.trial import Trial, TrialState
+
+__all__ = ["command"]
+
+
+class _Sort(StrEnum):
+    NUMBER = "number"
+    VALUE = "value"
+
+
+def command(
+    name: StudyArgument = "@latest",
+    state: Annotated[
+        TrialState | None, typer.Option("--state", help="Only trials in this state.", case_sensitive=False)
+    ] = None,
+    sort: Annotated[_Sort, typer.Option("--sort", help="By number, or best value first.")] = _Sort.NUMBER,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="No more than this many.")] = None,
+    store: StoreOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List a study's trials.
+
+    With -o json a list of objects: number, state, params, values, attempts, steps, started_at, finished_at, wall_s, failure.
+    """
+    study = load_study(name, store)
+    metric = study.spec.metric
+    rows = ranked(study.trials, metric) if sort is _Sort.VALUE else study.trials
+    rows = [trial for trial in rows if state is None or trial.state is state][:limit]
+    if output is Output.JSON:
+        print_json([trial_to_dict(trial) for trial in rows])
+        return
+    if not rows:
+        remark(f"study {study.name!r} has no {state + ' ' if state else ''}trial")
+        return
+    top = best(study.trials, metric)
+    show_table(
+        ("trial", "state", metric.name, "steps", "tries", "time", "parameters"),
+        [_row(trial, metric.name, is_best=top is not None and trial.number == top.number) for trial in rows],
+        right=("trial", metric.name, "steps", "tries", "time"),
+    )
+
+
+def _row(trial: Trial, metric: str, *, is_best: bool) -> tuple[str, ...]:
+    why = f" ({trial.failure.kind.value})" if trial.failure is not None else ""
+    return (
+        f"{'* ' if is_best else ''}{trial.number}",
+        trial.state.value + why,
+        text.number(trial.values.get(metric)),
+        str(trial.steps),
+        str(trial.attempts),
+        text.duration(trial.wall_s),
+        params_line(trial.params),
+    )
