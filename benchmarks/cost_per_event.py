@@ -154,7 +154,16 @@ def main() -> None:
     trials = 500 if short else 10_000
     for sampler in ("random", "tpe"):
         s = repeat(lambda sampler=sampler: resume_s(trials, 20, seed, sampler), 1 if short else 3)
-        results.append(result(f"resume {trials:,} trials x 20 reports", f"tuner, {sampler}", s, "s", bar="at most 10", met=max(s) <= 10))
+        results.append(
+            result(
+                f"resume {trials:,} trials x 20 reports",
+                f"tuner, {sampler}",
+                s,
+                "s",
+                bar="at most 10",
+                met=max(s) <= 10,
+            )
+        )
     for sampler, bar in (("random", 3.0), ("tpe", 8.0)):
         kib = [memory_kib(trials, seed, sampler)]
         results.append(

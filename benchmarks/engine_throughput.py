@@ -99,7 +99,9 @@ def start_ray() -> Any:
     os.environ["RAY_AUTH_MODE"] = "disabled"
     import ray
 
-    ray.init(address="local", num_cpus=N_CPUS, include_dashboard=False, log_to_driver=False, _temp_dir=tempfile.mkdtemp())
+    ray.init(
+        address="local", num_cpus=N_CPUS, include_dashboard=False, log_to_driver=False, _temp_dir=tempfile.mkdtemp()
+    )
     return ray
 
 
@@ -178,14 +180,23 @@ def judge(rounds: list[dict[str, dict[str, float]]]) -> list[Result]:
         result(question, "tuner, random, SQLite", noop_rates, "trials/s"),
         result(question, f"bare Ray loop, {IN_FLIGHT} in flight", [t["bare_ray"]["rate"] for t in rounds], "trials/s"),
         result(question, "tuner / bare loop", to_bare, "ratio", bar="at least 0.6", met=min(to_bare) >= 0.6),
-        result("reports, store on, nothing lost", "tuner", reports, "reports/s", bar="at least 5,000", met=min(reports) >= 5000),
+        result(
+            "reports, store on, nothing lost",
+            "tuner",
+            reports,
+            "reports/s",
+            bar="at least 5,000",
+            met=min(reports) >= 5000,
+        ),
         result("first trial after the node joined", "tuner", first, "s", bar="under 1", met=max(first) < 1.0),
     ]
     if "ray_tune" in rounds[0]:
         tune_rates = [turn["ray_tune"]["rate"] for turn in rounds]
         to_tune = [turn["tuner_noop"]["rate"] / turn["ray_tune"]["rate"] for turn in rounds]
         results.insert(2, result(question, "Ray Tune, reuse_actors=True", tune_rates, "trials/s"))
-        results.insert(3, result(question, "tuner / Ray Tune", to_tune, "ratio", bar="at least 50", met=min(to_tune) >= 50))
+        results.insert(
+            3, result(question, "tuner / Ray Tune", to_tune, "ratio", bar="at least 50", met=min(to_tune) >= 50)
+        )
     return results
 
 

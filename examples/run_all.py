@@ -34,7 +34,7 @@ def main() -> None:
             )
         name = Path(command[-1] if command[-1].endswith(".py") else command[-2]).relative_to(HERE)
         verdict = "ok" if done.returncode == 0 else f"exit code {done.returncode}"
-        print(f"{str(name):<40} {verdict:<14} {time.monotonic() - began:6.1f} s", flush=True)
+        print(f"{name!s:<40} {verdict:<14} {time.monotonic() - began:6.1f} s", flush=True)
         if done.returncode:
             failed += 1
             print(done.stdout[-4000:], done.stderr[-4000:], sep="\n", flush=True)

@@ -62,5 +62,7 @@ def test_public_names_are_sorted(path):
 @pytest.mark.parametrize("statement", ["import tuner", "import tuner.cli", "from tuner import report, run"])
 def test_importing_loads_no_large_library(statement):
     code = f"{statement}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -214,4 +214,3 @@ def _amount(amount: Resources) -> str:
     parts += [f"{amount.gpu:g} GPU"] if amount.gpu else []
     parts += [f"{amount.memory_mib:.0f} MiB of memory"] if amount.memory_mib else []
     return ", ".join(parts)
-

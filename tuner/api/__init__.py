@@ -1,9 +1,9 @@
 """The public face: run a sweep, take one up again, read what came of it.
 
-    import tuner
+import tuner
 
-    study = tuner.run(train, space={"lr": tuner.Float(1e-5, 1e-1, log=True)}, metric="loss", goal="minimize", trials=50)
-    study.best_params
+study = tuner.run(train, space={"lr": tuner.Float(1e-5, 1e-1, log=True)}, metric="loss", goal="minimize", trials=50)
+study.best_params
 """
 
 from tuner.api.options import Observer, RunOptions

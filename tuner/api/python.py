@@ -178,7 +178,10 @@ def _objective(objective: Trainable) -> tuple[PluginSpec, Objective | None]:
         kinds = [kind for kind in ("estimator", "function", "command") if kind in objective]
         if len(kinds) != 1:
             raise SweepError(
-                "needs exactly one kind", path="objective", got=dict(objective), expected="estimator, function or command"
+                "needs exactly one kind",
+                path="objective",
+                got=dict(objective),
+                expected="estimator, function or command",
             )
         return PluginSpec(kinds[0], {**objective, "base": str(Path.cwd())}), None
     if isinstance(objective, str):

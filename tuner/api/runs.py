@@ -242,7 +242,9 @@ def _executor_before(facts: Mapping[str, Any]) -> PluginSpec:
 def _executor(spec: PluginSpec, address: str | None) -> Executor:
     if address is not None:
         if spec.type != "ray":
-            raise SweepError(f"executor {spec.type!r} has no address", path="address", got=address, expected="executor: ray")
+            raise SweepError(
+                f"executor {spec.type!r} has no address", path="address", got=address, expected="executor: ray"
+            )
         spec = PluginSpec("ray", {**spec.options, "address": address})
     return cast(Executor, plugins.build("executor", spec))
 
@@ -264,5 +266,3 @@ def _check_data(facts: Mapping[str, Any], objective: Objective) -> None:
             f"the data have changed since the study began: SHA-256 was {was[:12]}..., is {is_[:12]}...",
             hint="put the old data back, or start a new study with `tuner run --new`",
         )
-
-

@@ -136,7 +136,9 @@ class Study:
         attempts = self.attempts(trial)
         numbers = [row.number for row in attempts]
         if not numbers:
-            raise TunerError(f"study {self.name!r} has no attempt of a trial {trial}", hint=f"`tuner trials {self.name}`")
+            raise TunerError(
+                f"study {self.name!r} has no attempt of a trial {trial}", hint=f"`tuner trials {self.name}`"
+            )
         if attempt is not None and attempt not in numbers:
             raise TunerError(f"trial {trial} has no attempt {attempt}", hint=f"it has {numbers}")
         return self.logs / f"{trial}.{attempt if attempt is not None else numbers[-1]}.log"

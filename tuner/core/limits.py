@@ -59,7 +59,10 @@ class Progress:
         if not self.failed:
             return None
         if limits.failures is not None and self.failed > limits.failures:
-            return "failures", f"{self.failed} trials failed, {limits.failures} are borne; the last: {self.last_failure}"
+            return (
+                "failures",
+                f"{self.failed} trials failed, {limits.failures} are borne; the last: {self.last_failure}",
+            )
         if limits.failures is None and self.finished >= FIRST_LOOK:
             share = limits.failures_share
             if share is not None and self.failed > share * self.finished:

@@ -141,7 +141,9 @@ class Simulated(Executor):
         self._n_scheduled = 0
         self._outbox: list[Event] = []
         self._hosts: dict[str, _Host] = {}
-        self._roomy: list[str] = []  # hosts that may have room; a stack, so the last one to free a place is filled first
+        self._roomy: list[
+            str
+        ] = []  # hosts that may have room; a stack, so the last one to free a place is filled first
         self._lanes: dict[int, deque[Start]] = {}
         self._unplaced: deque[Start] = deque()
         self._where: dict[tuple[int, int], str] = {}
@@ -376,5 +378,3 @@ class Simulated(Executor):
         # Events carry the time at which the driver learned of them.
         fields = {name: getattr(event, name) for name in event.__dataclass_fields__ if name != "at_s"}
         self._outbox.append(type(event)(at_s=self._now_s, **fields))
-
-
