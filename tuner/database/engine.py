@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
@@ -22,7 +22,7 @@ from tuner.database.tables import SCHEMA
 from tuner.database.url import DatabaseUrl, parse_url
 from tuner.errors import StoreUnreachable
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "Database", "Select", "select"]
 
 _CONNECT_TIMEOUT_S = 5
 _LOCK_TIMEOUT_S = 20
@@ -194,6 +194,7 @@ def _postgresql_engine(url: DatabaseUrl) -> Engine:
         engine = create_engine(
             address,
             pool_pre_ping=True,
+            execution_options={"schema_translate_map": {None: SCHEMA}},
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
                 "application_name": "tuner",

@@ -114,7 +114,8 @@ def _explain_postgresql(error: exc.DBAPIError, url: DatabaseUrl) -> StoreError:
         )
     if state == "55P03":
         return StoreError(f"another session kept a row of {url.shown} locked for 20 s: {text}")
-    if not state or state[:2] in ("08", "28", "3D", "53", "57"):
+    unanswered = not state and isinstance(error, exc.OperationalError | exc.InterfaceError)
+    if unanswered or state[:2] in ("08", "28", "3D", "53", "57"):
         return StoreUnreachable(
             f"cannot connect to {url.shown}: {text}",
             hint="check the host, port, user, password and database of the URL",

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from tuner.errors import StoreUnreachable, closest
 
-__all__ = ["DatabaseUrl", "mask_credentials", "parse_url", "sqlite_path"]
+__all__ = ["DatabaseUrl", "mask_credentials", "mask_urls", "parse_url", "sqlite_path"]
 
 _SQLITE_SCHEMES = ("sqlite", "sqlite+pysqlite")
 _POSTGRESQL_SCHEMES = ("postgresql+psycopg", "postgresql", "postgres")
@@ -25,8 +25,9 @@ _SQLITE_OPTIONS = ("synchronous",)
 _LEVELS = ("normal", "full")
 
 _USERINFO = re.compile(r"(?P<head>[a-z][a-z0-9+.\-]*://[^\s/:@]*):(?P<secret>[^\s/]*)@", re.IGNORECASE)
-_SECRET_WORD = r"[\w\-]*(?:password|passwd|secret|token|api[_\-]?key|access[_\-]?key|credentials?)"
-_SECRET_OPTION = re.compile(rf"(?P<head>(?:[?&]|\b|--?){_SECRET_WORD}=)(?P<secret>[^\s&]+)", re.IGNORECASE)
+_SECRET = r"[\w\-]*(?:password|passwd|secret|token|credential|api[_\-]?key|access[_\-]?key)[\w\-]*"
+_IN_QUERY = re.compile(rf"(?P<head>[?&]{_SECRET}=)(?P<secret>[^\s&'\"]+)", re.IGNORECASE)
+_ASSIGNED = re.compile(rf"^(?P<head>-{{0,2}}{_SECRET}=)(?P<secret>.+)$", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,14 @@ class DatabaseUrl:
     synchronous: Literal["NORMAL", "FULL"] = "FULL"
 
 
-def mask_credentials(text: str) -> str:
-    """``text`` with passwords in URLs and in ``password=``, ``--token=`` and the like replaced by ``***``."""
-    masked = _USERINFO.sub(r"\g<head>:***@", text)
-    return _SECRET_OPTION.sub(r"\g<head>***", masked)
+def mask_urls(text: str) -> str:
+    """``text`` with the passwords of the URLs in it replaced by ``***``; safe for program text."""
+    return _IN_QUERY.sub(r"\g<head>***", _USERINFO.sub(r"\g<head>:***@", text))
+
+
+def mask_credentials(argument: str) -> str:
+    """``mask_urls`` for one URL or command-line argument, with ``--token=...`` and ``password=...`` masked too."""
+    return _ASSIGNED.sub(r"\g<head>***", mask_urls(argument))
 
 
 def parse_url(url: str) -> DatabaseUrl:

@@ -13,6 +13,7 @@ from tuner.database import tables
 from tuner.database.engine import Connection, Database
 from tuner.database.failures import ConnectionLost
 from tuner.errors import StoreError, StoreFenced
+from tuner.stores._json import plain_text
 from tuner.stores._lease import shown_owner
 from tuner.stores._read import read_log
 from tuner.stores._rows import ATTEMPT_COLUMNS, EVENT_COLUMNS, REPORT_COLUMNS, TRIAL_COLUMNS, Batch, batch_of
@@ -101,13 +102,13 @@ class SqlLog(StudyLog):
         self._update(self._sql.renew)
 
     def set_model(self, path: str) -> None:
-        self._update(self._sql.model, path)
+        self._update(self._sql.model, plain_text(path))
 
     def close(self, state: str, reason: str | None = None) -> None:
         if self._connection is None:
             return
         try:
-            self._update(self._sql.close, state, reason)
+            self._update(self._sql.close, state, None if reason is None else plain_text(reason))
         except StoreFenced:
             pass
         finally:

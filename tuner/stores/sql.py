@@ -17,8 +17,8 @@ from tuner.errors import StoreCorrupt, TunerError
 from tuner.stores._info import Deferred, best, living_owner, study_exists, study_locked, study_not_found
 from tuner.stores._json import dumps, loads
 from tuner.stores._lease import LEASE_S, new_owner, shown_owner
-from tuner.stores._read import REPORT_FIELDS, read_log
-from tuner.stores._rows import ATTEMPT_COLUMNS, TRIAL_COLUMNS, attempt_from_row, group_reports, trial_from_row
+from tuner.stores._read import read_log, read_reports
+from tuner.stores._rows import ATTEMPT_COLUMNS, TRIAL_COLUMNS, attempt_from_row, trial_from_row
 from tuner.stores._sqllog import Claim, SqlLog
 from tuner.study import StudySpec
 from tuner.trial import Attempt, Report, Trial, TrialState
@@ -142,8 +142,9 @@ class SqlStore(Store):
 
     def reports(self, name: str, trial: int | None = None) -> Sequence[Report]:
         """Its reports in the order of the log; of one trial only when that is given."""
-        chosen = select(*REPORT_FIELDS).order_by(tables.report.c.n, tables.report.c.metric)
-        return [found for _, found in group_reports(self._rows_of(name, tables.report, chosen, trial), Report)]
+        self._require(name)
+        with self._database.reading() as connection:
+            return read_reports(connection, self._row(connection, name).id, name, trial)
 
     def events(self, name: str, after: int = 0) -> Sequence[tuple[int, Event]]:
         """(position, event) of its log above ``after``."""
