@@ -90,4 +90,6 @@ def read_skops(path: Path, trusted: Collection[str]) -> Any:
     try:
         return skops.io.load(path, trusted=allowed)
     except Exception as error:  # as above
-        raise RegistryError(f"{path} cannot be loaded: {error}", hint="compare the versions in its model.json") from error
+        raise RegistryError(
+            f"{path} cannot be loaded: {error}", hint="compare the versions in its model.json"
+        ) from error

@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
+import math
 import platform
 import sys
 from collections.abc import Collection, Mapping
@@ -33,7 +34,7 @@ from tuner.registry.features import Feature, encode
 from tuner.registry.predictor import Predictor
 from tuner.registry.tables import read_table, write_table
 
-__all__ = ["FORMAT", "SavedModel", "load_model", "predict_file", "save_model"]
+__all__ = ["FORMAT", "SavedModel", "finite", "load_model", "predict_file", "save_model", "versions"]
 
 FORMAT = 1
 """Version of the folder's layout that is written, and the newest that is read."""
@@ -93,8 +94,8 @@ def save_model(predictor: Predictor, card: Mapping[str, Any], directory: Path) -
         format_name, strange = write_model(predictor.model, draft)
         if predictor.preprocess is not None:
             strange = sorted({*strange, *write_skops(predictor.preprocess, draft / _PREPROCESS)})
-        versions = _versions()
-        rows = [f"{name}=={version}\n" for name, version in versions.items() if name != "tuner"]
+        packages = versions()
+        rows = [f"{name}=={version}\n" for name, version in packages.items() if name != "tuner"]
         (draft / "requirements.txt").write_text("".join(rows), encoding="utf-8")
         full = {
             "format_version": FORMAT,
@@ -104,7 +105,7 @@ def save_model(predictor: Predictor, card: Mapping[str, Any], directory: Path) -
             "classes": list(predictor.classes),
             "features": [feature.to_dict() for feature in predictor.features],
             "untrusted_types": strange,
-            "environment": {"python": platform.python_version(), "platform": platform.platform(), "packages": versions},
+            "environment": {"python": platform.python_version(), "platform": platform.platform(), "packages": packages},
             "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "files": {path.name: file_sha256(path) for path in sorted(draft.iterdir())},
         }
@@ -136,7 +137,9 @@ def load_model(folder: str | Path, *, trusted: Collection[str] = ()) -> SavedMod
             as_frame=card["model"]["as_frame"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise RegistryError(f"{folder / CARD} is not the card of a saved model: {error!r} is missing or wrong") from error
+        raise RegistryError(
+            f"{folder / CARD} is not the card of a saved model: {error!r} is missing or wrong"
+        ) from error
     return SavedModel(folder, card, predictor)
 
 
@@ -159,7 +162,9 @@ def predict_file(
         DataError: The table cannot be read, lacks a column, or the output cannot be written.
     """
     source = Path(data_path)
-    target = Path(out_path) if out_path is not None else source.with_name(f"{source.name.split('.')[0]}.predictions.csv")
+    target = (
+        Path(out_path) if out_path is not None else source.with_name(f"{source.name.split('.')[0]}.predictions.csv")
+    )
     if target.resolve() == source.resolve():
         raise DataError(f"the predictions would overwrite the table {source}", hint="name another output file")
     model = load_model(folder, trusted=trusted)
@@ -189,7 +194,13 @@ def _class_name(model: object) -> str:
     return f"{type(model).__module__}.{type(model).__qualname__}"
 
 
-def _versions() -> dict[str, str]:
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The values as JSON can hold them: None for what is not finite."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that a model saved by this process may need."""
     found = {}
     for name in _PACKAGES:
         if name in _BOOSTERS and name not in sys.modules:

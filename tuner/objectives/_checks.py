@@ -1,0 +1,156 @@
+"""Checks of a search space against the estimators that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.errors import InvalidParams, ObjectiveError, SweepError
+from tuner.objectives._build import Blueprint
+from tuner.objectives._metrics import Metrics
+from tuner.objectives._parameters import CHOICE, PREPROCESS, SplitParams, plain_name, split_params
+from tuner.objectives._preprocess import Choices
+from tuner.space import Categorical, Constant, SearchSpace, matches
+from tuner.trial import ParamValue
+
+__all__ = ["FROM_SPACE", "check_names", "check_preprocess", "constants_for", "families", "reachable", "usable_example"]
+
+FROM_SPACE = "from_space"
+
+
+def families(estimator: object, space: SearchSpace) -> list[str]:
+    """Import paths of all estimators that a study may build: the sweep file's one, or the values of ``estimator``.
+
+    Raises:
+        SweepError: ``from_space`` without such a parameter, or such a parameter without ``from_space``.
+    """
+    if not isinstance(estimator, str) or not estimator:
+        raise SweepError(
+            "must be an import path", path="objective.estimator", got=estimator, expected="as xgboost.XGBClassifier"
+        )
+    choice = space.get(CHOICE)
+    if estimator != FROM_SPACE:
+        if choice is not None:
+            raise SweepError(
+                f"the space chooses the {CHOICE!r} itself",
+                path="objective.estimator",
+                got=estimator,
+                expected=FROM_SPACE,
+                hint=f"write estimator: {FROM_SPACE}, or choose a space for {estimator}",
+            )
+        return [estimator]
+    values: Sequence[ParamValue] = ()
+    if isinstance(choice, Categorical | Constant):
+        values = choice.values()
+    if not values or not all(isinstance(value, str) for value in values):
+        raise SweepError(
+            f"{FROM_SPACE} needs a parameter {CHOICE!r} whose values are import paths",
+            path="objective.estimator",
+            got=FROM_SPACE,
+            hint="add it to the space, as estimator: {values: [sklearn.svm.SVC, xgboost.XGBClassifier]}",
+        )
+    return [str(value) for value in values]
+
+
+def reachable(space: SearchSpace, family: str | None) -> list[str]:
+    """Parameters that can be active when ``estimator`` is ``family``; all of them when it is None."""
+    found: list[str] = []
+    for name, distribution in space.items():
+        parents = (distribution.when or {}).items()
+        if all(
+            matches(family, condition) if parent == CHOICE and family is not None else parent in found
+            for parent, condition in parents
+        ):
+            found.append(name)
+    return found
+
+
+def constants_for(space: SearchSpace, family: str | None) -> dict[str, ParamValue]:
+    """Keyword arguments that are the same in every trial of a family."""
+    return {
+        plain_name(name): distribution.value
+        for name in reachable(space, family)
+        if isinstance(distribution := space[name], Constant)
+        and not name.startswith(PREPROCESS)
+        and name != CHOICE
+        and "__" not in name
+    }
+
+
+def check_names(space: SearchSpace, blueprints: Mapping[str | None, Blueprint]) -> None:
+    """Raise unless each estimator accepts every parameter that can reach it.
+
+    Args:
+        space: The study's.
+        blueprints: By value of ``estimator``; under None when there is no choice.
+
+    Raises:
+        ObjectiveError: Names the parameter and the closest that is accepted.
+    """
+    for family, blueprint in blueprints.items():
+        for name in reachable(space, family):
+            if name != CHOICE and not name.startswith(PREPROCESS):
+                blueprint.check_name(plain_name(name), name)
+
+
+def check_preprocess(space: SearchSpace, option: Mapping[str, Any] | None, *, frame: bool) -> None:
+    """Raise unless every ``preprocess.*`` parameter and every key of the ``preprocess`` option is a choice with its values.
+
+    Args:
+        space: The study's.
+        option: The ``preprocess`` option as a mapping; None for none.
+        frame: Whether the table goes to the estimator as it is, so that nothing can be chosen.
+
+    Raises:
+        ObjectiveError: A choice or a value is unknown, or there is nothing to choose.
+    """
+    Choices().updated(option or {}, "objective.preprocess.")
+    for name, distribution in space.items():
+        if not name.startswith(PREPROCESS):
+            continue
+        if frame:
+            raise ObjectiveError(
+                f"parameter {name!r} chooses a preprocessing, but the estimator gets the table as it is",
+                hint="remove preprocess: none, or the parameter",
+            )
+        if isinstance(distribution, Categorical | Constant):
+            values: Sequence[Any] = distribution.values()
+        else:
+            values = (distribution.low, distribution.high)
+        for value in values:
+            Choices().updated({plain_name(name): value})
+
+
+def usable_example(space: SearchSpace, family: str | None, blueprint: Blueprint, metrics: Metrics, seed: int) -> Any:
+    """An estimator with the constants of the space, or with one choice more, that gives what the metrics need.
+
+    Raises:
+        ObjectiveError: None does, as ``SVC`` for ``log_loss`` when the space does not say ``probability``.
+    """
+    constants = constants_for(space, family)
+    example = blueprint.build(SplitParams(None, {}, constants, {}), seed, 1)
+    try:
+        metrics.wanted(example)
+    except ObjectiveError:
+        if not any(
+            _answers(blueprint, {**constants, name: value}, metrics, seed) for name, value in _values(space, family)
+        ):
+            raise
+    return example
+
+
+def _values(space: SearchSpace, family: str | None) -> list[tuple[str, ParamValue]]:
+    return [
+        (name, value)
+        for name in reachable(space, family)
+        if isinstance(choice := space[name], Categorical) and name != CHOICE and not name.startswith(PREPROCESS)
+        for value in choice.choices
+    ]
+
+
+def _answers(blueprint: Blueprint, params: Mapping[str, ParamValue], metrics: Metrics, seed: int) -> bool:
+    try:
+        metrics.wanted(blueprint.build(split_params(params), seed, 1))
+    except (ObjectiveError, InvalidParams):
+        return False
+    return True

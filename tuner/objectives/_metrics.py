@@ -1,0 +1,322 @@
+"""Metric names -> functions of a model's responses.
+
+A name is one of ``sklearn.metrics.get_scorer_names()`` (higher is better, as scikit-learn has it, so ``neg_log_loss`` is
+below 0), a short name of ours that reports the positive quantity (``log_loss``, ``rmse``), or ``pkg.mod:function``. Scorers
+are called through a stand-in that already holds the predictions, so a model is asked once a step for all metrics together,
+and a booster's running predictions can be scored without asking it again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from tuner.errors import ObjectiveError, SweepError, closest
+from tuner.objectives._imports import import_path
+from tuner.registry.predictor import Responses, Task
+from tuner.study import Metric
+
+__all__ = ["Metrics", "Need", "metric_names", "resolve_metrics"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Need = Literal["predict", "scores", "probabilities"]
+
+_NEGATED = {name.removeprefix("neg_"): name for name in get_scorer_names() if name.startswith("neg_")}
+_SHORT = {
+    "auc": "roc_auc",
+    "bacc": "balanced_accuracy",
+    "mcc": "matthews_corrcoef",
+    "brier": "brier_score",
+    "brier_score_loss": "brier_score",
+    "logloss": "log_loss",
+    "mlogloss": "log_loss",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "medae": "median_absolute_error",
+    "mse": "mean_squared_error",
+    "msle": "mean_squared_log_error",
+    "rmse": "root_mean_squared_error",
+    "rmsle": "root_mean_squared_log_error",
+}
+_ERROR_RATES = ("error", "merror", "zero_one_loss")
+_OF_CLASSES = frozenset({"neg_brier_score", "neg_log_loss", "neg_negative_likelihood_ratio"})
+_OF_NUMBERS = frozenset(name for name in _NEGATED.values() if name not in _OF_CLASSES) | {
+    "d2_absolute_error_score",
+    "explained_variance",
+    "r2",
+}
+_INSTEAD = {
+    "average_precision": "roc_auc_ovr",
+    "f1": "f1_macro",
+    "jaccard": "jaccard_macro",
+    "precision": "precision_macro",
+    "recall": "recall_macro",
+    "roc_auc": "roc_auc_ovr",
+    "f1_samples": "f1_macro",
+    "jaccard_samples": "jaccard_macro",
+    "precision_samples": "precision_macro",
+    "recall_samples": "recall_macro",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Resolved:
+    """One metric: its name in the sweep, what computes it, its sign, and the responses that it can be computed from.
+
+    Attributes:
+        sign: -1 where the positive quantity of a ``neg_`` scorer is wanted.
+        offset: Added after the sign: 1 turns accuracy into an error rate.
+        needs: Responses it can do with, in order of preference.
+        kind: ``scorer``: called as (stand-in, X, y); ``function``: called as (y_true, y_pred), labels as in the data.
+        weighted: Whether it takes ``sample_weight``.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    needs: tuple[Need, ...]
+    sign: float = 1.0
+    offset: float = 0.0
+    kind: Literal["scorer", "function"] = "scorer"
+    weighted: bool = False
+
+
+class _Said(BaseEstimator):  # type: ignore[misc]
+    """An estimator that has been asked already: it answers with what it was given, whatever the rows."""
+
+    def __init__(self, responses: Responses, n_classes: int) -> None:
+        if n_classes:
+            self.classes_ = np.arange(n_classes)
+        answers = {
+            "predict": responses.predict,
+            "predict_proba": responses.probabilities,
+            "decision_function": responses.scores,
+        }
+        for method, answer in answers.items():
+            if answer is not None:
+                setattr(self, method, _answering(method, answer))
+
+
+def _answering(method: str, answer: Array) -> Callable[[object], Array]:
+    def answered(_: object) -> Array:
+        return answer
+
+    answered.__name__ = method  # scikit-learn asks a method for its name
+    return answered
+
+
+class _SaidClasses(ClassifierMixin, _Said):  # type: ignore[misc]
+    pass
+
+
+class _SaidNumbers(RegressorMixin, _Said):  # type: ignore[misc]
+    pass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metrics:
+    """All metrics of a study.
+
+    Attributes:
+        resolved: One entry a metric.
+        task: What is learned.
+        classes: The target's labels; empty for regression.
+    """
+
+    resolved: tuple[_Resolved, ...]
+    task: Task
+    classes: tuple[Any, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names as the study has them."""
+        return tuple(metric.name for metric in self.resolved)
+
+    def wanted(self, model: Any) -> tuple[Need, ...]:
+        """Which responses a model must be asked for.
+
+        Raises:
+            ObjectiveError: It has none of those that a metric could be computed from.
+        """
+        methods = {"predict": "predict", "scores": "decision_function", "probabilities": "predict_proba"}
+        found: list[Need] = []
+        for metric in self.resolved:
+            usable = [need for need in metric.needs if hasattr(model, methods[need])]
+            if not usable:
+                raise ObjectiveError(
+                    f"{metric.name} needs {' or '.join(methods[need] for need in metric.needs)}, "
+                    f"which {type(model).__name__} does not have as it is set",
+                    hint="use a metric of predicted labels, as balanced_accuracy, or a setting with probabilities",
+                )
+            if usable[0] not in found:
+                found.append(usable[0])
+        return tuple(found)
+
+    def score(self, y: Array, responses: Responses, weights: Array | None) -> dict[str, float]:
+        """Every metric by name; NaN for all of them when a response is not finite (a model that diverged)."""
+        if not responses.finite:
+            return dict.fromkeys(self.names, float("nan"))
+        return {metric.name: self._one(metric, y, responses, weights) for metric in self.resolved}
+
+    def _one(self, metric: _Resolved, y: Array, responses: Responses, weights: Array | None) -> float:
+        if metric.kind == "function":
+            said = responses.predict if metric.needs == ("predict",) else responses.probabilities
+            assert said is not None
+            true: Any = y
+            if self.classes:
+                labels = np.array(self.classes)
+                true = labels[y]
+                said = labels[np.asarray(said, dtype=np.int64)] if metric.needs == ("predict",) else said
+            return float(metric.function(true, said))
+        kind = _SaidClasses if self.task == "classification" else _SaidNumbers
+        options = {"sample_weight": weights} if weights is not None and metric.weighted else {}
+        value = metric.function(kind(responses, len(self.classes)), np.empty((len(y), 1)), y, **options)
+        return metric.offset + metric.sign * float(value)
+
+
+def metric_names(task: Task) -> list[str]:
+    """Every name that can be a metric of the task (some only for two classes)."""
+    scorers = {name for name in get_scorer_names() if (name in _OF_NUMBERS) == (task == "regression")}
+    short = {name for name, long in (_SHORT | _NEGATED).items() if _scorer_name(long)[0] in scorers}
+    return sorted(scorers | short | (set(_ERROR_RATES) if task == "classification" else set()))
+
+
+def _scorer_name(name: str) -> tuple[str, float, float]:
+    """(scikit-learn's scorer, sign, offset) of a name of ours."""
+    name = _SHORT.get(name, name)
+    if name in _ERROR_RATES:
+        return "accuracy", -1.0, 1.0
+    return (_NEGATED[name], -1.0, 0.0) if name in _NEGATED else (name, 1.0, 0.0)
+
+
+def resolve_metrics(
+    metrics: Sequence[Metric], extra: Sequence[str], task: Task, classes: tuple[Any, ...], base: Path | None
+) -> Metrics:
+    """Find every metric and check that it suits the task, the number of classes and its goal.
+
+    Args:
+        metrics: The study's, with goals.
+        extra: Names of metrics that are computed besides.
+        task: What is learned.
+        classes: The target's labels; empty for regression.
+        base: Where modules beside the sweep file lie.
+
+    Raises:
+        SweepError: A name is unknown, does not suit, or its goal contradicts it.
+        ObjectiveError: A user's function cannot be imported.
+    """
+    goals: Mapping[str, str | None] = {**dict.fromkeys(extra), **{metric.name: metric.goal for metric in metrics}}
+    resolved = []
+    for name in [*[m.name for m in metrics], *[n for n in extra if n not in {m.name for m in metrics}]]:
+        metric = _custom(name, base) if ":" in name else _known(name, task, len(classes))
+        goal = goals[name]
+        if ":" not in name and goal is not None:
+            _check_goal(name, goal, maximized=metric.sign > 0)
+        resolved.append(metric)
+    return Metrics(tuple(resolved), task, classes)
+
+
+def _check_goal(name: str, goal: str, *, maximized: bool) -> None:
+    right = "maximize" if maximized else "minimize"
+    if goal == right:
+        return
+    scorer, sign, _ = _scorer_name(name)
+    other = (
+        scorer
+        if sign < 0 and scorer != "accuracy"
+        else scorer.removeprefix("neg_")
+        if scorer.startswith("neg_")
+        else None
+    )
+    hint = f"set goal: {right}" + (f", or use {other}, whose goal is {goal}" if other else "")
+    better = "higher" if maximized else "lower"
+    raise SweepError(f"{name} is better when it is {better}", path="metric.goal", got=goal, expected=right, hint=hint)
+
+
+def _custom(name: str, base: Path | None) -> _Resolved:
+    function = import_path(name, base, "metric")
+    try:
+        arguments = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        arguments = ["y_true", "y_pred"]
+    if len(arguments) < 2:
+        raise ObjectiveError(f"metric {name!r} must be a function of (y_true, y_pred)", hint="it takes fewer arguments")
+    if arguments[0] == "estimator":
+        return _Resolved(name, function, ("predict", "scores", "probabilities"))
+    needs: Need = "probabilities" if arguments[1] in ("y_proba", "y_prob", "y_score", "probabilities") else "predict"
+    return _Resolved(name, function, (needs,), kind="function")
+
+
+def _known(name: str, task: Task, n_classes: int) -> _Resolved:
+    scorer_name, sign, offset = _scorer_name(name)
+    if scorer_name not in get_scorer_names():
+        near = closest(name, metric_names(task))
+        raise SweepError(
+            f"there is no metric {name!r}",
+            path="metric.name",
+            expected="a name of sklearn.metrics.get_scorer_names(), a short one as rmse or log_loss, or pkg.mod:function",
+            hint=f"did you mean {near!r}?" if near else None,
+        )
+    if (scorer_name in _OF_NUMBERS) != (task == "regression"):
+        instead = "r2 or rmse" if task == "regression" else "balanced_accuracy or roc_auc"
+        raise SweepError(
+            f"{name} does not suit {task}",
+            path="metric.name",
+            hint=f"use {instead}; the task follows from the estimator",
+        )
+    scorer = get_scorer(scorer_name)
+    needs = _probe(scorer, task, n_classes)
+    if not needs:
+        instead = _INSTEAD.get(scorer_name)
+        raise SweepError(
+            f"{name} does not suit a target of {n_classes} classes",
+            path="metric.name",
+            hint=f"use {instead}" if instead else "use balanced_accuracy or log_loss",
+        )
+    return _Resolved(name, scorer, needs, sign, offset, weighted=_takes_weights(scorer, task, n_classes))
+
+
+def _example(task: Task, n_classes: int) -> tuple[Array, dict[Need, Array]]:
+    """Targets and responses of the shapes that the task has."""
+    if task == "regression":
+        y = np.array([1.0, 2.0, 3.0, 4.0])
+        return y, {"predict": y + 0.25}
+    y = np.repeat(np.arange(n_classes), 3)
+    said = np.roll(y, 1)  # one row of each class is taken for another: no ratio of right and wrong is undefined
+    probabilities = 0.8 * np.eye(n_classes)[said] + 0.2 / n_classes
+    scores = probabilities[:, 1] if n_classes == 2 else probabilities
+    return y, {"predict": said, "scores": scores, "probabilities": probabilities}
+
+
+def _responses(parts: Mapping[Need, Array]) -> Responses:
+    return Responses(parts.get("predict"), parts.get("probabilities"), parts.get("scores"))
+
+
+def _call(scorer: Any, task: Task, n_classes: int, parts: Mapping[Need, Array], **options: Any) -> bool:
+    y, _ = _example(task, n_classes)
+    kind = _SaidClasses if task == "classification" else _SaidNumbers
+    try:
+        with warnings.catch_warnings(action="error", category=UndefinedMetricWarning):
+            scorer(kind(_responses(parts), n_classes), np.empty((len(y), 1)), y, **options)
+    except (ValueError, AttributeError, TypeError, UndefinedMetricWarning):
+        return False
+    return True
+
+
+def _probe(scorer: Any, task: Task, n_classes: int) -> tuple[Need, ...]:
+    """The responses from which a scorer can be computed, found by trying: scikit-learn has no public way to ask."""
+    _, parts = _example(task, n_classes)
+    return tuple(need for need in parts if _call(scorer, task, n_classes, {need: parts[need]}))
+
+
+def _takes_weights(scorer: Any, task: Task, n_classes: int) -> bool:
+    y, parts = _example(task, n_classes)
+    return _call(scorer, task, n_classes, parts, sample_weight=np.ones(len(y)))
