@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 __all__ = ["Children"]
 
-_CLOCK_TOLERANCE_S = 0.05
+_TICK_S = 0.02  # the system counts a process's birth in hundredths of a second
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Children:
     """Samples the descendants of this process during one attempt.
 
     Args:
-        since_s: When the attempt began, seconds since the epoch: what a process used before that is not the attempt's.
+        age_s: How long ago the attempt began: what a process used before that is not the attempt's.
 
     Attributes:
         pids: The descendants that lived at the last sample.
     """
 
-    def __init__(self, since_s: float) -> None:
+    def __init__(self, age_s: float) -> None:
         import psutil
 
         self._psutil: Any = psutil
         self._me = psutil.Process()
-        self._since_s = since_s
+        self._since_s = _now_s() - age_s - _TICK_S
         self._before: dict[int, float] = {}
         self._latest: dict[int, float] = {}
         self.pids: tuple[int, ...] = ()
@@ -50,13 +52,13 @@ class Children:
             try:
                 with process.oneshot():
                     times = process.cpu_times()
-                    born_s = process.create_time()
+                    born_s = _born_s(process)
                 memory += _memory(process)
             except self._psutil.Error:
                 continue  # it ended meanwhile
             cpu_s = times.user + times.system
             if process.pid not in self._before:
-                self._before[process.pid] = cpu_s if born_s < self._since_s - _CLOCK_TOLERANCE_S else 0.0
+                self._before[process.pid] = cpu_s if born_s < self._since_s else 0.0
             self._latest[process.pid] = cpu_s
             alive.append(process.pid)
         self.pids = tuple(alive)
@@ -69,6 +71,23 @@ class Children:
         living = sum(self._latest[pid] - self._before[pid] for pid in self.pids)
         ended = sum(before for pid, before in self._before.items() if pid not in self.pids)
         return living - ended
+
+
+def _now_s() -> float:
+    """The time by the clock of ``_born_s``."""
+    return time.time() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
+
+
+def _born_s(process: Any) -> float:
+    """When a process was born. On Linux by the clock that the kernel counts it in: psutil adds the time of the last boot, which
+    the kernel rounds to whole seconds."""
+    if _BOOT_CLOCK is None:
+        return float(process.create_time())
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0.0  # it ended meanwhile; psutil notices too
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(process: Any) -> int:

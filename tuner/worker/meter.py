@@ -109,7 +109,7 @@ class UsageMeter:
         with self._lock:
             children = 0
             if self._children is None and Children.any():
-                self._children = Children(since_s=time.time() - (time.perf_counter() - self._wall))
+                self._children = Children(age_s=time.perf_counter() - self._wall)
             if self._children is not None:
                 children = self._children.sample()
             self._peak = max(self._peak, self._memory.now() + children)
@@ -120,8 +120,8 @@ class UsageMeter:
         """End, and say what was used."""
         wall_s = time.perf_counter() - self._wall
         cpu_s = time.process_time() - self._cpu
-        self._sampler.end()
-        if wall_s > FIRST_SAMPLE_S or self._gpu is not None:
+        self._sampler.end(self)
+        if wall_s > FIRST_SAMPLE_S or self._gpu is not None or self._children is not None:
             self.sample()
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_s += reaped.ru_utime + reaped.ru_stime - self._reaped.ru_utime - self._reaped.ru_stime
@@ -166,8 +166,9 @@ class _Sampler:
         elif self._asleep:
             self._awake.set()
 
-    def end(self) -> None:
-        self._meter = None
+    def end(self, meter: UsageMeter) -> None:
+        if self._meter is meter:  # one that was left behind must not end the next one's
+            self._meter = None
 
     def _run(self) -> None:
         idle = 0

@@ -1,0 +1,207 @@
+"""Usage is what the attempt used: not what the worker held before, and with its children's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tuner.resources import Resources
+from tuner.worker import UsageMeter
+from tuner.worker import gpu as gpu_module
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's peak of resident memory")
+
+CHILD = """
+import sys, time
+block = bytearray(int(sys.argv[1]) << 20)
+begun = time.process_time()
+while time.process_time() - begun < float(sys.argv[2]):
+    pass
+print("ready", flush=True)
+if len(sys.argv) > 3:
+    sys.stdin.read()
+"""
+
+
+def metered(work, grant: Resources = Resources()):
+    meter = UsageMeter(grant)
+    meter.start()
+    work()
+    return meter.stop()
+
+
+def test_time_and_cpu_time_are_measured():
+    def work():
+        begun_s = time.thread_time()
+        while time.thread_time() - begun_s < 0.05:
+            pass
+
+    usage = metered(work)
+    assert 0.05 <= usage.cpu_s < 1.0
+    assert usage.wall_s >= 0.05
+    assert (usage.gpu_util, usage.peak_gpu_memory_mib) == (None, None)
+
+
+@ON_LINUX
+def test_a_peak_that_was_gone_before_the_first_sample_is_seen():
+    def work():
+        block = bytearray(128 << 20)
+        del block
+
+    usage = metered(work)
+    assert 120 <= usage.peak_memory_mib <= 140
+
+
+@ON_LINUX
+def test_what_the_worker_held_before_does_not_count():
+    held = bytearray(128 << 20)
+    peak_mib = metered(lambda: None).peak_memory_mib
+    del held
+    assert peak_mib < 16
+    assert metered(lambda: None).peak_memory_mib < 16  # nor does the peak of an earlier attempt
+
+
+def test_a_running_childs_memory_and_cpu_time_count():
+    def work():
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, "96", "0.2", "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        children.append(child)
+        assert child.stdout.readline() == b"ready\n"
+
+    children: list[subprocess.Popen[bytes]] = []
+    usage = metered(work)  # the child lives on beyond the end: the sample at the end sees it
+    children[0].communicate(timeout=30)
+
+    assert 90 <= usage.peak_memory_mib <= 160
+    assert 0.2 <= usage.cpu_s < 5.0
+
+
+def test_a_childs_cpu_time_counts_once_when_it_was_sampled_and_then_reaped():
+    meter = UsageMeter(Resources())
+    meter.start()
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, "1", "0.3", "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout.readline() == b"ready\n"
+    meter.sample()
+    child.communicate(timeout=30)
+    usage = meter.stop()
+
+    assert 0.3 <= usage.cpu_s < 0.6
+
+
+def test_what_a_child_used_before_the_attempt_does_not_count():
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, "1", "0.5", "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout.readline() == b"ready\n"
+    meter = UsageMeter(Resources())
+    meter.start()
+    meter.sample()
+    before_end = meter.stop()
+
+    meter = UsageMeter(Resources())
+    meter.start()
+    meter.sample()
+    child.communicate(timeout=30)
+    after_end = meter.stop()
+
+    assert before_end.cpu_s < 0.3
+    assert after_end.cpu_s < 0.3
+
+
+def test_one_thread_samples_all_attempts_of_a_process():
+    for _ in range(50):
+        metered(lambda: None)
+    assert [t.name for t in threading.enumerate()].count("tuner-usage") == 1
+
+
+class FakeMemory:
+    def __init__(self, used: int) -> None:
+        self.used = used
+
+
+class FakeProcess:
+    def __init__(self, pid: int, used: int | None) -> None:
+        self.pid, self.usedGpuMemory = pid, used
+
+
+class FakeNvml:
+    """What ``GpuMeter`` uses of nvidia-ml-py, for two GPUs."""
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.used = {0: 1000 << 20, 1: 500 << 20}
+        self.utilisation = {0: 80, 1: 20}
+        self.processes: dict[int, list[FakeProcess]] = {0: [], 1: []}
+
+    def nvmlDeviceGetCount(self) -> int:
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        if index not in self.used:
+            raise self.NVMLError("no such GPU")
+        return index
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
+        return {"GPU-a": 0, "GPU-b": 1}[uuid]
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int):
+        class Rates:
+            gpu = self.utilisation[handle]
+
+        return Rates
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> FakeMemory:
+        return FakeMemory(self.used[handle])
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[FakeProcess]:
+        return self.processes[handle]
+
+
+@pytest.fixture()
+def nvml(monkeypatch):
+    fake = FakeNvml()
+    monkeypatch.setattr(gpu_module, "_loaded", [fake])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return fake
+
+
+def test_gpu_memory_is_that_of_the_attempts_processes(nvml, monkeypatch):
+    import os
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    nvml.processes[0] = [FakeProcess(os.getpid(), 300 << 20), FakeProcess(1, 700 << 20)]
+    usage = metered(lambda: None, Resources(1, 1, 0))
+
+    assert usage.peak_gpu_memory_mib == 300
+    assert usage.gpu_util == pytest.approx(0.8)
+
+
+def test_gpu_memory_above_the_base_counts_where_processes_are_not_named(nvml, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a, GPU-b")
+
+    def work():
+        nvml.used[1] += 250 << 20
+
+    usage = metered(work, Resources(1, 2, 0))
+    assert usage.peak_gpu_memory_mib == 250
+    assert usage.gpu_util == pytest.approx(0.5)
+
+
+def test_gpus_are_not_looked_at_when_none_was_granted(nvml):
+    assert metered(lambda: None, Resources(1, 0, 0)).gpu_util is None
+
+
+def test_gpu_fields_are_none_where_nvml_cannot_be_read(nvml, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    assert metered(lambda: None, Resources(1, 1, 0)).gpu_util is None
+    monkeypatch.setattr(gpu_module, "_loaded", [None])
+    assert metered(lambda: None, Resources(1, 1, 0)).peak_gpu_memory_mib is None
