@@ -1,0 +1,73 @@
+"""What must be set before Ray is imported: who may talk to it, and that it keeps quiet.
+
+Ray reads most of its environment once. Authentication is always decided here and never left to Ray's defaults, which differ
+between starting a cluster, joining one by address and joining one by discovery.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+from pathlib import Path
+
+__all__ = ["prepare_environment"]
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # no statistics to the outside, and no notice about them
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # we hide GPUs from CPU attempts ourselves; Ray would warn about it
+    "RAY_DEDUP_LOGS": "0",  # attempts' output goes into their logs, not through Ray
+    "RAY_TQDM": "0",
+}
+_MODE = "RAY_AUTH_MODE"
+
+
+def prepare_environment(private: Path | None) -> None:
+    """Set what Ray reads when it is imported. What the user has set already is left as it is.
+
+    Args:
+        private: A folder of ours for a new cluster, where a token may be put if the home folder cannot take one; None
+            when an existing cluster is to be joined.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if _MODE not in os.environ:
+        os.environ[_MODE] = "token" if _has_token() or private is not None else "disabled"
+    if os.environ[_MODE].lower() == "token" and private is not None and not _has_token():
+        _make_token(private)
+    if "ray" in sys.modules:  # imported by somebody else before: make it look again, as Ray's own start does
+        import ray
+
+        ray._raylet.Config.initialize("")
+        ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _token_file() -> Path:
+    return Path.home() / ".ray" / "auth_token"
+
+
+def _has_token() -> bool:
+    """Whether Ray would find a token, in the order in which it looks."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    with contextlib.suppress(OSError, RuntimeError):
+        return bool(Path(path).read_text().strip() if path else _token_file().read_text().strip())
+    return False
+
+
+def _make_token(private: Path) -> None:
+    """A token where Ray keeps it, so that its command line and the dashboard's user find it; readable by the owner only."""
+    for path in (_token_file(), private / "auth_token"):
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+        except FileExistsError:
+            return  # another run was quicker
+        except (OSError, RuntimeError):
+            continue
+        if path.parent == private:
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+        return

@@ -1,0 +1,60 @@
+"""Attempts' logs on the driver's machine."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from tuner.cluster.wire import Key, LogPart
+from tuner.worker import LOG_LIMIT_BYTES, BoundedLog
+
+__all__ = ["AttemptLogs"]
+
+_READ_BYTES = 1 << 20
+
+
+class AttemptLogs:
+    """Writes ``logs/<trial>.<attempt>.log``, each when there is something to write.
+
+    While an attempt runs, what it prints arrives bit by bit; when it has ended, its log replaces that; when it was killed,
+    the file that its process had written into is read, if it is on this machine.
+
+    Args:
+        directory: The study's.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._folder = directory / "logs"
+        self._open: dict[Key, LogPart] = {}
+
+    def _path(self, key: Key) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / f"{key[0]}.{key[1]}.log"
+
+    def add(self, part: LogPart) -> None:
+        """A running attempt has printed more."""
+        self._open[part.key] = part._replace(data=b"")
+        if part.data:
+            with contextlib.suppress(OSError), self._path(part.key).open("ab" if part.offset else "wb") as file:
+                file.write(part.data)
+
+    def end(self, key: Key, log: bytes | None) -> None:
+        """An attempt has ended with this log; None when it was killed and could not say."""
+        part = self._open.pop(key, None)
+        if log is None and part is not None:
+            log = _left_behind(part)
+        if log:
+            with contextlib.suppress(OSError):
+                self._path(key).write_bytes(log)
+
+
+def _left_behind(part: LogPart) -> bytes | None:
+    kept = BoundedLog(LOG_LIMIT_BYTES)
+    try:
+        with Path(part.path).open("rb") as file:
+            file.seek(part.mark)
+            while data := file.read(_READ_BYTES):
+                kept.append(data)
+    except OSError:
+        return None  # on another machine: what was sent stays
+    return kept.bytes()

@@ -1,0 +1,125 @@
+"""What runs in a Ray worker process: a batch of attempts, one after another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import traceback
+from collections import OrderedDict
+
+from tuner.cluster.courier import Courier
+from tuner.cluster.mailbox import find_mailbox
+from tuner.cluster.objects import fetch, here, session_folder
+from tuner.cluster.wire import Batch, Key, Returned, Setup, pack, unpack
+from tuner.core.actions import Start, Stop
+from tuner.core.codec import encode_outcome, encode_usage
+from tuner.core.ports import Objective
+from tuner.resources import Usage
+from tuner.trial import Failed, FailureKind, Outcome
+from tuner.worker import Capture, run_attempt
+from tuner.worker.outcome import stopped
+
+__all__ = ["run_batch"]
+
+HAND_BACK_AFTER_S = 0.25
+_SESSIONS_KEPT = 2
+_sessions: OrderedDict[str, _Session] = OrderedDict()
+_lock = threading.Lock()
+
+
+def run_batch(payload: bytes) -> bytes:
+    """Run a packed ``Batch``; returns a packed ``Returned``.
+
+    Attempts that had not begun a quarter of a second after the batch did are handed back, by not being in the results.
+    """
+    batch: Batch = unpack(payload)
+    session = _session(batch)
+    starts = batch.to_starts()
+    courier = session.courier
+    courier.begin_task(batch.task, [(start.trial, start.attempt) for start in starts])
+    for index, start in enumerate(starts):
+        if index and courier.task_age_s > HAND_BACK_AFTER_S:
+            break
+        session.run(start, batch.announce)
+    return pack(Returned(session.node_id, courier.end_task()))
+
+
+def _session(batch: Batch) -> _Session:
+    with _lock:
+        session = _sessions.get(batch.mailbox)
+        if session is None:
+            session = _sessions[batch.mailbox] = _Session(batch)
+            while len(_sessions) > _SESSIONS_KEPT:
+                _sessions.popitem(last=False)[1].close()
+        _sessions.move_to_end(batch.mailbox)
+        return session
+
+
+class _Session:
+    """One study in this process: its objective, kept for all its attempts, and the way to its driver."""
+
+    def __init__(self, batch: Batch) -> None:
+        mailbox = find_mailbox(batch.mailbox)
+        setup: Setup = fetch(mailbox.setup.remote(), "what the study's driver has prepared")
+        sys.path.extend(path for path in setup.sys_path if path not in sys.path and os.path.exists(path))
+        self._metrics = setup.metrics
+        self.node_id = here()
+        self._scratch = session_folder() / f"tuner-{os.getpid()}-{batch.mailbox}"
+        self._capture = self._captured()
+        log_path = self._capture.path if self._capture else None
+        self.courier = Courier(mailbox, self.node_id, log_path, batch.heartbeat_s)
+        self._objective: Objective | None = None
+        self._broken = ""
+        try:
+            self._objective = fetch(setup.objective[0], "the objective")
+        except Exception:
+            # Its module is missing here, or of another version: every attempt says so, and none of them runs.
+            self._broken = f"the objective cannot be loaded in a worker process\n\n{traceback.format_exc()}"
+
+    def _captured(self) -> Capture | None:
+        with contextlib.suppress(OSError):
+            return Capture.install(self._scratch / "output.log")
+        return None
+
+    def run(self, start: Start, announce: bool) -> None:
+        """Run one attempt; its result is with the courier then."""
+        key = (start.trial, start.attempt)
+        stop = self.courier.stop_of(key)
+        if stop is not None:
+            self._end_unrun(key, stopped(stop, None))
+        elif self._objective is None:
+            self._end_unrun(key, Failed(FailureKind.RAISED, self._broken))
+        else:
+            self.courier.begin(key, announce, self._capture.mark() if self._capture else 0)
+            result = run_attempt(self._objective, start, self._metrics, _Link(self.courier, key), self._scratch)
+            self.courier.end(key, encode_outcome(result.outcome), encode_usage(result.usage), result.log)
+
+    def _end_unrun(self, key: Key, outcome: Outcome) -> None:
+        self.courier.begin(key, False, 0)
+        self.courier.end(key, encode_outcome(outcome), encode_usage(Usage()), b"")
+
+    def close(self) -> None:
+        """Another study has taken this one's place."""
+        self.courier.close()
+        self._objective = None
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class _Link:
+    """``tuner.worker.Link`` of one attempt."""
+
+    __slots__ = ("_courier", "_key", "report")
+
+    def __init__(self, courier: Courier, key: Key) -> None:
+        self._courier, self._key = courier, key
+        self.report = courier.report
+
+    @property
+    def stop(self) -> Stop | None:
+        return self._courier.stop_of(self._key)
+
+    def log(self, text: str) -> None:
+        """Nothing: there is a log source wherever the disk can be written."""

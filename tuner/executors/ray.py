@@ -1,0 +1,354 @@
+"""Attempts as Ray tasks: on a Ray of our own on this machine, or on a running cluster.
+
+An attempt is a task with its exact resources, and no two of a lane are out at the same time; attempts that last milliseconds
+travel several to a task. Three threads feed one inbox (Ray's answers, the mailbox, the list of nodes); a fourth, the
+clerk, keeps the books (``_ray_board``) and carries out what follows. The engine's own thread submits, and waits in ``poll``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from tuner.cluster.autoscaling import request_bundles
+from tuner.cluster.connect import Cluster, ClusterOptions, result_of, start_in_background
+from tuner.cluster.mailbox import open_mailbox
+from tuner.cluster.nodes import draining_nodes
+from tuner.cluster.objects import publish
+from tuner.cluster.outcomes import failure_of
+from tuner.cluster.wire import Batch, Setup, pack, unpack
+from tuner.core.actions import Start, Stop
+from tuner.core.events import Event
+from tuner.core.ports import Executor, Objective
+from tuner.errors import ExecutorError
+from tuner.executors._ray_board import Board, Lease, Task, Todo
+from tuner.executors._ray_logs import AttemptLogs
+from tuner.executors._ray_worker import run_batch
+from tuner.resources import Resources
+from tuner.study import StudySpec
+
+__all__ = ["RayExecutor"]
+
+_MIB = 2**20
+_TICK_S = 0.2
+_LONG_POLL_S = 1.0
+_NODES_EVERY_S = 1.0
+_BACKLOG = 50_000
+_JOIN_S = 5.0
+_PRELOAD = ("tuner.executors._ray_worker", "numpy")
+
+
+class RayExecutor(Executor):
+    """Runs attempts on Ray.
+
+    Args:
+        address: ``host:port`` of a running cluster's head; None to start a Ray on this machine that ends with the sweep.
+        num_cpus: CPUs that a Ray of our own offers; None for all of the machine.
+        dashboard: Whether a Ray of our own serves Ray's dashboard.
+        working_dir: Folder that the workers of a running cluster get a copy of, to import modules from; None for none.
+        heartbeat_s: Longest silence of a living attempt, in seconds; also how long a stop may take to reach one that
+            does not report.
+        lease_s: Silence after which an attempt whose node lives is taken for hung and killed, in seconds. It is long because
+            an objective in C code that does not let go of the interpreter (reading a large table, building a matrix)
+            is silent too.
+        autoscale: Whether the running cluster starts nodes when they are asked for.
+        cluster: A Ray that is there or being started (``tuner.cluster.connect``), which whoever made it closes; the
+            options above about getting one are not used then.
+    """
+
+    def __init__(  # noqa: PLR0913 -- the options of a plug-in are its keyword arguments
+        self,
+        *,
+        address: str | None = None,
+        num_cpus: int | None = None,
+        dashboard: bool = True,
+        working_dir: str | None = None,
+        heartbeat_s: float = 1.0,
+        lease_s: float = 300.0,
+        autoscale: bool = False,
+        cluster: Future[Cluster] | Cluster | None = None,
+    ) -> None:
+        self._options = ClusterOptions(address, num_cpus, dashboard, working_dir, _PRELOAD)
+        self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
+        self.can_grow = autoscale
+        self._given, self._future = cluster is not None, _as_future(cluster)
+        self._cluster: Cluster | None = None
+        self._epoch_s = time.time() - time.monotonic()
+        self._lock = threading.Lock()  # over the books, and over carrying out what follows from them
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[list[Event]] = queue.SimpleQueue()
+        self._backlog = 0
+        self._refs: dict[int, Any] = {}
+        self._tasks: dict[Resources, Any] = {}
+        self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._mailbox: Any = None
+        self._study = ""
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The Ray in use, with the address of its head and of its dashboard; None before ``open``."""
+        return self._cluster
+
+    # -- the port ---------------------------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:  # noqa: D102 -- see the port
+        if self._future is None:
+            self._future = start_in_background(self._options)
+
+    def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:  # noqa: D102 -- see the port
+        self.warm_up()
+        assert self._future is not None
+        self._cluster = result_of(self._future, self._options)
+        self._study = spec.name
+        self._board = Board(Lease(self._lease_s, spec.stop_grace_s, self.can_grow))
+        self._logs = AttemptLogs(directory)
+        reference = publish(objective, "the objective")
+        self._setup = setup_of(reference, spec)
+        self._open_mailbox()
+        if self.can_grow:
+            request_bundles((), self._cluster.nodes())
+        self._see_nodes(self._cluster.nodes(), draining_nodes())
+        for work in (self._keep_books, self._fetch_mail, self._watch_nodes):
+            thread = threading.Thread(target=work, name=f"tuner-{work.__name__.strip('_')}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def now_s(self) -> float:  # noqa: D102 -- see the port
+        return self._epoch_s + time.monotonic()
+
+    def start(self, starts: Sequence[Start]) -> None:  # noqa: D102 -- see the port
+        with self._lock:
+            self._board.add(starts, self.now_s())
+            self._carry_out(self._board.take())
+
+    def stop(self, stops: Sequence[Stop]) -> None:  # noqa: D102 -- see the port
+        with self._lock:
+            self._board.stop(stops, self.now_s())
+            self._carry_out(self._board.take())
+
+    def poll(self, until_s: float | None) -> Sequence[Event]:  # noqa: D102 -- see the port
+        events: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                events += self._outbox.get_nowait()
+        if not events:
+            wait_s = None if until_s is None else max(0.0, min(until_s - self.now_s(), threading.TIMEOUT_MAX))
+            with contextlib.suppress(queue.Empty):
+                events += self._outbox.get(timeout=wait_s)
+                while True:
+                    events += self._outbox.get_nowait()
+        with self._lock:
+            self._backlog -= len(events)
+        return events
+
+    def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: D102 -- see the port
+        if self.can_grow and self._cluster is not None:
+            request_bundles(bundles, self._cluster.nodes())
+
+    def wake(self) -> None:  # noqa: D102 -- see the port
+        self._outbox.put([])
+
+    def close(self) -> None:  # noqa: D102 -- see the port
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._inbox.put(None)
+        cluster = self._cluster or self._started()
+        if cluster is not None and ray.is_initialized():
+            self._release()
+        for thread in self._threads:
+            thread.join(_JOIN_S)
+        if cluster is not None and not self._given:
+            cluster.close()
+
+    def _started(self) -> Cluster | None:
+        """The Ray that ``warm_up`` began to start, when ``open`` never came."""
+        if self._future is None or self._given:
+            return None
+        with contextlib.suppress(ExecutorError):
+            return result_of(self._future, self._options)
+        return None
+
+    def _release(self) -> None:
+        with self._lock:
+            for reference in self._refs.values():
+                self._cancel(reference)
+            self._refs.clear()
+        with contextlib.suppress(Exception):  # it may be gone already; Ray raises various things then
+            if self._mailbox is not None:
+                ray.kill(self._mailbox)
+        if self.can_grow:
+            request_bundles((), ())
+        self._mailbox = None
+
+    # -- the clerk --------------------------------------------------------------------------------------------------
+
+    def _keep_books(self) -> None:
+        """Take what has come in, in order, many at a time, and look after what is overdue."""
+        overdue_s = 0.0
+        while not self._closing.is_set():
+            items: list[Callable[[], None] | None] = []
+            with contextlib.suppress(queue.Empty):
+                items.append(self._inbox.get(timeout=_TICK_S))
+                while True:
+                    items.append(self._inbox.get_nowait())
+            with self._lock:
+                if self._closing.is_set():
+                    return
+                for item in items:
+                    if item is not None:
+                        item()
+                if self.now_s() >= overdue_s:
+                    self._board.tick(self.now_s())
+                    overdue_s = self.now_s() + _TICK_S
+                self._carry_out(self._board.take())
+
+    def _carry_out(self, todo: Todo) -> None:
+        """Do what the books say. The lock is held."""
+        for task, batch in todo.submit:
+            self._submit(task, batch)
+        for task in todo.cancel:
+            self._cancel(self._refs.get(task.number))
+        if todo.ask:
+            self._mailbox.stop.remote(todo.ask)
+        if todo.forget:
+            self._mailbox.forget.remote(todo.forget)
+        for entry in todo.logs:
+            if len(entry) == 2:
+                self._logs.end(*entry)
+            else:
+                self._logs.add(entry)
+        if todo.events:
+            self._backlog += len(todo.events)
+            self._outbox.put(todo.events)
+
+    # -- tasks ------------------------------------------------------------------------------------------------------
+
+    def _submit(self, task: Task, batch: Sequence[Start]) -> None:
+        grant = task.grant
+        rows = [(start.trial, start.attempt, start.params, start.lane, start.seed) for start in batch]
+        payload = pack(
+            Batch(
+                task.number,
+                self._mailbox_name,
+                self._heartbeat_s,
+                task.announce,
+                (grant.cpu, grant.gpu, grant.memory_mib),
+                rows,
+            )
+        )
+        try:
+            reference = self._task_of(grant).remote(payload)
+        except Exception as error:  # a grant that Ray does not know how to give, or a Ray that is gone
+            failure = failure_of(error)
+            self._inbox.put(lambda: self._board.failed(task.number, failure, self.now_s()))
+            return
+        self._refs[task.number] = reference
+        reference.future().add_done_callback(lambda future: self._inbox.put(lambda: self._ended(task.number, future)))
+
+    def _task_of(self, grant: Resources) -> Any:
+        task = self._tasks.get(grant)
+        if task is None:
+            if len(self._tasks) >= 256:
+                self._tasks.clear()
+            task = self._tasks[grant] = ray.remote(run_batch).options(
+                num_cpus=grant.cpu,
+                num_gpus=grant.gpu or None,
+                memory=int(grant.memory_mib * _MIB) or None,
+                max_retries=0,
+                name=f"tuner {self._study}",
+            )
+        return task
+
+    def _ended(self, number: int, future: Any) -> None:
+        self._refs.pop(number, None)
+        error = future.exception()
+        if error is not None:
+            self._board.failed(number, failure_of(error), self.now_s())
+        else:
+            self._board.returned(number, unpack(future.result()), self.now_s())
+
+    def _cancel(self, reference: Any) -> None:
+        if reference is not None:
+            with contextlib.suppress(Exception):  # it has ended meanwhile; Ray raises various things then
+                ray.cancel(reference, force=True)
+
+    # -- the mailbox ------------------------------------------------------------------------------------------------
+
+    def _open_mailbox(self) -> None:
+        self._mailbox_name = f"tuner-{self._study}-{uuid.uuid4().hex[:12]}"
+        self._mailbox = open_mailbox(self._mailbox_name, self._setup)
+
+    def _fetch_mail(self) -> None:
+        """Wait at the mailbox and pass on what comes; slower when the engine is."""
+        while not self._closing.is_set():
+            if self._backlog > _BACKLOG:
+                self._closing.wait(0.01)
+                continue
+            mailbox = self._mailbox
+            try:
+                messages = ray.get(mailbox.drain.remote(_LONG_POLL_S), timeout=10 * _LONG_POLL_S)
+            except ray.exceptions.GetTimeoutError:
+                continue  # the machine is very busy
+            except Exception:
+                if not self._closing.wait(_TICK_S):
+                    self._replace_mailbox()
+                continue
+            if messages:
+                news = [unpack(message) for message in messages]
+                self._inbox.put(lambda news=news: self._read(news))  # type: ignore[misc]
+
+    def _read(self, news: Sequence[Any]) -> None:
+        now_s = self.now_s()
+        for item in news:
+            self._board.hear(item, now_s)
+
+    def _replace_mailbox(self) -> None:
+        """The mailbox is gone. Attempts that are out keep their reports until they return; new ones get a new mailbox."""
+        with self._lock:
+            if self._closing.is_set() or not ray.is_initialized():
+                return
+            self._board.mailbox_lost()
+            with contextlib.suppress(Exception):
+                self._open_mailbox()
+
+    # -- nodes ------------------------------------------------------------------------------------------------------
+
+    def _watch_nodes(self) -> None:
+        assert self._cluster is not None
+        while not self._closing.wait(_NODES_EVERY_S):
+            try:
+                nodes, draining = self._cluster.nodes(), draining_nodes()
+            except Exception:
+                continue  # the head does not answer now; Ray itself ends this process when that lasts a minute
+            self._inbox.put(lambda n=nodes, d=draining: self._board.see_nodes(n, d, self.now_s()))  # type: ignore[misc]
+
+    def _see_nodes(self, nodes: Sequence[Any], draining: set[str]) -> None:
+        with self._lock:
+            self._board.see_nodes(nodes, draining, self.now_s())
+            self._carry_out(self._board.take())
+
+
+def setup_of(reference: Any, spec: StudySpec) -> Setup:
+    """What worker processes of the study will ask for."""
+    import sys
+
+    return Setup([reference], spec.metrics, [path for path in sys.path if path])
+
+
+def _as_future(cluster: Future[Cluster] | Cluster | None) -> Future[Cluster] | None:
+    if not isinstance(cluster, Cluster):
+        return cluster
+    future: Future[Cluster] = Future()
+    future.set_result(cluster)
+    return future
