@@ -9,12 +9,13 @@ from tuner.errors import SweepError
 from tuner.space import Categorical, Float, Int, SearchSpace
 from tuner.study import Metric, PluginSpec
 from tuner.testing.samplers import MIXED, SamplerTestCase, finished
+from tuner.trial import Trial, TrialState
 
 LOSS = (Metric("loss"),)
 
 
-def build(space=MIXED, seed=1, **options):
-    return plugins.build("sampler", PluginSpec("optuna", options), Problem(space, LOSS, seed))
+def build(space=MIXED, **options):
+    return plugins.build("sampler", PluginSpec("optuna", options), Problem(space, LOSS, 1))
 
 
 class TestNsga2WhoseGenerationsLieInAttributes(SamplerTestCase):
@@ -22,10 +23,7 @@ class TestNsga2WhoseGenerationsLieInAttributes(SamplerTestCase):
 
 
 class TestQmcWhoseSequenceLiesInTheStudy(SamplerTestCase):
-    spec = PluginSpec("optuna", {"class": "optuna.samplers:QMCSampler", "scramble": True, "seed": 3})
-
-    def test_different_seeds_differ(self) -> None:
-        """The sequence is that of its own seed option, the same for all studies."""
+    spec = PluginSpec("optuna", {"class": "optuna.samplers:QMCSampler", "warn_independent_sampling": False})
 
 
 def test_attributes_of_the_sampler_travel_with_the_suggestion():
@@ -46,7 +44,7 @@ def test_a_sampler_that_stops_the_study_exhausts_it():
     for number in range(3):
         (suggestion,) = sampler.ask(number, 1)
         seen.append(suggestion.params["x"])
-        sampler.tell([finished(0, suggestion.params).__class__(number, "COMPLETE", suggestion.params, {"loss": 1.0})])
+        sampler.tell([Trial(number, TrialState.COMPLETE, suggestion.params, {"loss": 1.0})])
     assert sorted(seen) == ["a", "b", "c"]
     assert not sampler.ask(3, 1)
 
@@ -94,6 +92,7 @@ def test_suggestions_that_are_no_numbers_are_replaced_by_draws(monkeypatch):
         ({"class": "optuna.pruners:NopPruner"}, "sampler.class", "no Optuna sampler"),
         ({"class": "optuna.samplers:TPESampler", "n_startup": 3}, "sampler.n_startup", "has no option"),
         ({"class": "optuna.samplers:TPESampler", "reseed": "no"}, "sampler.reseed", "true or false"),
+        ({"class": "optuna.samplers:TPESampler", "seed": 3}, "sampler.seed", "again and again"),
         ({"class": "optuna.samplers:PartialFixedSampler"}, "sampler", "refuses"),
     ],
 )

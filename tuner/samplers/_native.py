@@ -11,7 +11,7 @@ from tuner.errors import SearchSpaceError
 from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchSpace
 from tuner.trial import ParamValue
 
-__all__ = ["TRIES", "SpaceDrawer", "grid_point"]
+__all__ = ["TRIES", "SpaceDrawer", "grid_point", "trial_key"]
 
 TRIES = 10_000
 """How many draws may fall on forbidden combinations, one after another, before a space is called too forbidden."""
@@ -20,6 +20,15 @@ _Uniform = Callable[[], float]
 _Draw = Callable[[_Uniform], ParamValue]
 _EXACT = 1 << 53
 _LISTED = 4096
+
+
+def trial_key(seed: int, number: int) -> bytes:
+    """What to seed ``random.Random`` with, so that no two trials share a stream.
+
+    Bytes are hashed there (SHA-512). Whole numbers are only spread: seeds put together as ``seed << 64 | number`` gave
+    trial 1 of study seed 0 the very stream of trial 1 of study seed 2**32 - 1.
+    """
+    return b"%d.%d" % (seed, number)
 
 
 def grid_point(d: Float, k: int) -> float:

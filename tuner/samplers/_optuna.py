@@ -14,7 +14,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 
@@ -27,7 +26,7 @@ from optuna.trial import TrialState as OptunaState
 from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.errors import InvalidTransition, SweepError
 from tuner.samplers._distributions import NotANumber, columns_of
-from tuner.samplers._native import SpaceDrawer
+from tuner.samplers._native import SpaceDrawer, trial_key
 from tuner.samplers._storage import DriverStorage, Row
 from tuner.space import Constant, SearchSpace
 from tuner.study import trial_seed
@@ -41,34 +40,23 @@ TRIES = 8
 Joint = Literal["inferred", "declared", "unconditional"]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Parameters that are always active together, because their conditions are the same.
+def groups_of(
+    space: SearchSpace, distributions: Mapping[str, BaseDistribution], joint: Joint
+) -> dict[str, dict[str, BaseDistribution]]:
+    """What is sampled jointly, by the name of the first parameter of each group.
 
-    Attributes:
-        names: In the order of declaration, constants included.
-        space: What is sampled jointly.
-    """
-
-    names: tuple[str, ...]
-    space: Mapping[str, BaseDistribution]
-
-
-def groups_of(space: SearchSpace, distributions: Mapping[str, BaseDistribution], joint: Joint) -> list[Group]:
-    """The groups of a space, parents before their children.
-
-    Members of a group have the same parents, and all of these are declared before any member. So the order of the groups'
-    first members is an order in which conditions can be decided.
+    A group are the parameters with the same conditions, which are always active together. Its members have the same
+    parents, all of them declared before its first member, so at that one it is known whether the group is active.
     """
     members: dict[str, list[str]] = {}
     for name, distribution in space.items():
         rows = {parent: _canonical(condition) for parent, condition in (distribution.when or {}).items()}
         members.setdefault(json.dumps(rows, sort_keys=True), []).append(name)
-    groups = []
+    groups = {}
     for names in members.values():
-        wanted = joint == "declared" or (joint == "unconditional" and not space[names[0]].when)
         sampled = sorted(n for n in names if n in distributions and not distributions[n].single())
-        groups.append(Group(tuple(names), {n: distributions[n] for n in sampled} if wanted else {}))
+        if sampled and (joint == "declared" or (joint == "unconditional" and not space[names[0]].when)):
+            groups[names[0]] = {name: distributions[name] for name in sampled}
     return groups
 
 
@@ -188,7 +176,7 @@ class OptunaAdapter(Sampler):
                 break
             params = self._try(row, self._make(trial_seed(seed, attempt)) if self._reseeded else self._study.sampler)
         if params is None:
-            params = SpaceDrawer(self._space).draw(Random(self._problem.seed << 64 | number))
+            params = SpaceDrawer(self._space).draw(Random(trial_key(self._problem.seed, number)))
         self._fill(row, params)
         return Suggestion(params, self._state(row))
 
@@ -213,14 +201,13 @@ class OptunaAdapter(Sampler):
             wanted = sampler.infer_relative_search_space(self._study, row)
             relative = sampler.sample_relative(self._study, row, wanted)
         chosen: dict[str, ParamValue] = {}
-        for group in self._groups:
-            if not self._space.is_active(group.names[0], chosen):
+        for name in self._space:
+            if not self._space.is_active(name, chosen):
                 continue
-            if group.space:
-                relative = sampler.sample_relative(self._study, row, dict(group.space))
-            for name in group.names:
-                chosen[name] = self._value(name, row, sampler, relative)
-        return {name: chosen[name] for name in self._space if name in chosen}
+            if name in self._groups:  # the first of a group: its parents are chosen, and its members follow
+                relative = {**relative, **sampler.sample_relative(self._study, row, dict(self._groups[name]))}
+            chosen[name] = self._value(name, row, sampler, relative)
+        return chosen
 
     def _value(self, name: str, row: Row, sampler: BaseSampler, relative: Mapping[str, Any]) -> ParamValue:
         distribution = self._space[name]

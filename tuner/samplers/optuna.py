@@ -45,6 +45,13 @@ class OptunaClassSampler(OptunaAdapter):
                     expected=f"some of {', '.join(parameters)}",
                     hint=f"did you mean {near!r}?" if near else None,
                 )
+        if reseed and "seed" in options:
+            raise SweepError(
+                "one seed for every trial would draw the same values again and again",
+                path="sampler.seed",
+                got=options["seed"],
+                hint="drop it, as the study's seed is used; or add reseed: false",
+            )
         seeded = ("seed" in parameters or open_ended) and "seed" not in options
 
         def make(seed: int) -> BaseSampler:

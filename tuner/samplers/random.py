@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from tuner.core.ports import Problem, Sampler, Suggestion
-from tuner.samplers._native import SpaceDrawer
+from tuner.samplers._native import SpaceDrawer, trial_key
 
 __all__ = ["RandomSampler"]
 
@@ -23,7 +23,7 @@ class RandomSampler(Sampler):
 
     def __init__(self, problem: Problem) -> None:
         self._drawer = SpaceDrawer(problem.space)
-        self._seed = problem.seed << 64
+        self._seed = problem.seed
         self._rng = random.Random(0)
 
     def ask(self, first: int, count: int) -> Sequence[Suggestion]:
@@ -34,6 +34,6 @@ class RandomSampler(Sampler):
         """
         suggestions = []
         for number in range(first, first + count):
-            self._rng.seed(self._seed | number)  # seed and number side by side: no two trials share a stream
+            self._rng.seed(trial_key(self._seed, number))
             suggestions.append(Suggestion(self._drawer.draw(self._rng)))
         return suggestions
