@@ -42,13 +42,13 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
     fields = _known(root)
     folder = (file.resolve() if file else Path.cwd() / "sweep").parent
     metrics = _metrics(root, fields)
-    read = read_space(fields, folder, root)
+    read = read_space(fields, file.parent if file else Path(), root)
     objective = _objective(root, fields, read, folder)
     sampler, pruner = (_plugin(kind, fields) for kind in ("sampler", "pruner"))
     limits = read_limits(fields.get("limits"))
     seed = read_seed(fields.get("seed"))
-    check_pruner(pruner, metrics[0], fields.get("pruner", root))
-    check_sampler(sampler, Problem(read.space, metrics, seed, limits.trials), fields.get("sampler", root))
+    check_pruner(pruner, metrics[0], root)
+    check_sampler(sampler, Problem(read.space, metrics, seed, limits.trials), root)
     check_bounded(limits, metrics, sampler, fields.get("limits", root))
     if objective.type == "estimator":
         _check_scorers(metrics, fields["metric"])
@@ -169,7 +169,7 @@ def check_bounded(limits: Limits, metrics: Sequence[Metric], sampler: PluginSpec
 def _check_scorers(metrics: Sequence[Metric], node: Node) -> None:
     """scikit-learn's scorers are greater-is-better: minimising one would look for the worst model."""
     for metric in metrics:
-        if metric.goal == "minimize" and known_goal(metric.name) == "maximize":
+        if ":" not in metric.name and metric.goal == "minimize" and known_goal(metric.name) == "maximize":
             raise node.error(
                 f"{metric.name!r} is better the larger it is (scikit-learn negates its losses)",
                 got="goal: minimize",

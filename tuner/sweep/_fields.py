@@ -158,5 +158,6 @@ def _colon_hint(value: object) -> str | None:
     parts = str(value).split(":")
     if len(parts) in (2, 3) and all(part.isdigit() for part in parts):
         units = ("h", "m", "s")[: len(parts)]
-        return f"write it as {''.join(f'{int(part)}{unit}' for part, unit in zip(parts, units, strict=True))}"
+        counts = [(int(part), unit) for part, unit in zip(parts, units, strict=True)]
+        return f"write it as {''.join(f'{count}{unit}' for count, unit in counts if count)}" if any(map(int, parts)) else None
     return None

@@ -11,7 +11,7 @@ from tuner.sweep._node import Node
 __all__ = ["expand_arguments", "rename_command"]
 
 _ARGUMENTS = {"${args}": "--{name}={{{name}}}", "${args_no_hyphens}": "{name}={{{name}}}"}
-_DROPPED = ("${env}",)
+_DROPPED = ("${env}",)  # the program finds `env` by itself, and has the variables anyhow
 _AZURE = re.compile(r"\$\{\{\s*search_space\.([A-Za-z0-9_.]+)\s*\}\}")
 _MACRO = re.compile(r"\$\{[^}]*\}+")
 
@@ -41,7 +41,7 @@ def rename_command(root: Node) -> None:
 def _wandb(program: Node | None, command: Node | None) -> Node:
     if command is None:
         assert program is not None
-        items = [Node(word, program.path, program.line, program.file) for word in ("python", "${program}", "${args}")]
+        items = [Node(word, program.path, program.line, program.file) for word in ("{python}", "${program}")]
         command = Node(list(items), program.path, program.line, program.file)
     if isinstance(command.content, str):
         words = command.content.split()
@@ -54,7 +54,7 @@ def _wandb(program: Node | None, command: Node | None) -> Node:
         if word in _DROPPED:
             continue
         if word == "${interpreter}":
-            word = "python"
+            word = "{python}"
         elif word == "${program}":
             if program is None:
                 raise item.error("there is no `program` for this macro", hint="name the script here instead")
@@ -66,6 +66,8 @@ def _wandb(program: Node | None, command: Node | None) -> Node:
                 hint="write {lr} for the value of the parameter lr",
             )
         kept.append(Node(word, item.path, item.line, item.file))
+    if kept and kept[-1].content == "${args}":
+        kept.pop()  # our objective adds `--name=value` for every parameter that no placeholder names
     return Node(kept, command.path, command.line, command.file)
 
 

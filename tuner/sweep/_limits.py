@@ -38,12 +38,16 @@ def read_limits(node: Node | None) -> Limits:
     """The limits; a limit that is absent or null does not limit."""
     if node is None:
         return Limits()
-    fields = node.fields(*LIMITS, "cost", example=_LIMITS_EXAMPLE)
-    if "cost" in fields and fields["cost"].content is not None:
-        raise fields["cost"].error(
+    everything = node.fields(example=_LIMITS_EXAMPLE)
+    cost = everything.get("cost")
+    if cost is not None and cost.content is not None:
+        raise cost.error(
             "a cost limit is not supported in this version", hint="limit the sweep by time, trials or patience"
         )
-    given = {key: below for key, below in fields.items() if below.content is not None and key != "cost"}
+    for key, below in everything.items():
+        if key not in (*LIMITS, "cost"):
+            raise node.stray(key, below, LIMITS)
+    given = {key: below for key, below in everything.items() if below.content is not None}
     values: dict[str, Any] = {key: _LIMIT[key](below) for key, below in given.items() if key != "failures"}
     values["time_s"], values["trial_time_s"] = values.pop("time", None), values.pop("trial_time", None)
     if "failures" in given:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tuner.errors import closest
 from tuner.study import Goal, Metric
-from tuner.sweep._fields import number, one_of, text
+from tuner.sweep._fields import number, text
 from tuner.sweep._node import Node
 
 __all__ = ["known_goal", "read_metrics"]
 
 _EXAMPLE = "a name such as roc_auc, {name: loss, goal: minimize, target: 0.1}, or a list of these"
-_GOALS: dict[str, str] = {
+_GOALS: dict[str, Goal] = {
     "minimize": "minimize", "maximize": "maximize", "minimise": "minimize", "maximise": "maximize",
     "min": "minimize", "max": "maximize",
 }  # fmt: skip
@@ -57,7 +58,7 @@ def read_metrics(node: Node, goal: Node | None = None) -> tuple[Metric, ...]:
     """
     items = node.content if isinstance(node.content, list) else [node]
     if not items:
-        raise node.error("is an empty list", got="[]", expected=_EXAMPLE)
+        raise node.error("is an empty list", expected=_EXAMPLE)
     metrics: list[Metric] = []
     for item in items:
         metric = _metric(item, goal)
@@ -94,5 +95,13 @@ def _of(node: Node, name: str, goal: Node | None, target: float | None) -> Metri
                 hint=f"write metric: {{name: {name}, goal: minimize}}, or maximize",
             )
         return Metric(name, found, target)
-    word = one_of(goal, _GOALS, "goal")
-    return Metric(name, "minimize" if word == "minimize" else "maximize", target)
+    return Metric(name, _goal(goal), target)
+
+
+def _goal(node: Node) -> Goal:
+    word = _GOALS.get(node.content.strip().lower()) if isinstance(node.content, str) else None
+    if word is None:
+        near = closest(str(node.content), _GOALS)
+        hint = f"did you mean {_GOALS[near]!r}?" if near else None
+        raise node.error("is no goal", expected="minimize or maximize", hint=hint)
+    return word

@@ -138,7 +138,8 @@ class Node:
         if self.path and (inner == self.path or inner.startswith((f"{self.path}.", f"{self.path}["))):
             inner = inner[len(self.path) :].removeprefix(".")
         found = self.find(inner)
-        error.file, error.line = found.file, found.line
+        error.file = found.file
+        error.line = None if found is self and not self.path else found.line
         joint = "" if not self.path or not inner or inner.startswith("[") else "."
         error.path = f"{self.path}{joint}{inner}" or None
 

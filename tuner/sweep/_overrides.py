@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tuner.errors import SweepError
 from tuner.sweep._aliases import ALIASES
 from tuner.sweep._node import Node
+from tuner.sweep._plugins import plugin_row
 from tuner.sweep._yaml import read_value
 
 __all__ = ["apply"]
@@ -34,13 +35,13 @@ def apply(root: Node, overrides: Mapping[str, object]) -> None:
         place = root
         for depth, key in enumerate(keys[:-1]):
             place = _down(place, key, path, depth)
-        typed = read_value(value) if isinstance(value, str) else value
+        typed = read_value(value) if isinstance(value, str) else plugin_row(value)
         _put(place, keys[-1], Node.of(typed, path), path)
 
 
 def _split(path: str) -> list[str]:
     first, _, rest = path.partition(".")
-    target = ALIASES.get(first, first)
+    target = "metric.goal" if first == "goal" else ALIASES.get(first, first)
     if not first or (rest == "" and "." in path) or ".." in path:
         raise SweepError(
             "is no path in a sweep", path=path or None, got=path, expected="a dotted path such as limits.trials"

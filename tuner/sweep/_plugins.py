@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tuner import plugins
 from tuner.core.ports import Problem
@@ -14,7 +15,7 @@ from tuner.sweep._fields import text
 from tuner.sweep._node import Node
 from tuner.sweep._signature import Signature, signature
 
-__all__ = ["check_pruner", "check_sampler", "read_objective", "read_plugin"]
+__all__ = ["check_pruner", "check_sampler", "plugin_row", "read_objective", "read_plugin"]
 
 _EXAMPLES = {
     "sampler": "a name such as tpe, or {type: tpe, ...}",
@@ -23,6 +24,15 @@ _EXAMPLES = {
 }
 _OBJECTIVE = "exactly one of estimator, function, command"
 _KINDS = ("estimator", "function", "command")
+
+
+def plugin_row(value: object) -> Any:
+    """``PluginSpec("asha", {"eta": 3})`` and ``{type: asha, options: {eta: 3}}`` as ``{type: asha, eta: 3}``."""
+    if isinstance(value, PluginSpec):
+        return {"type": value.type, **value.options}
+    if isinstance(value, Mapping) and set(value) == {"type", "options"} and isinstance(value["options"], Mapping):
+        return {"type": value["type"], **value["options"]}
+    return value
 
 
 def read_plugin(kind: str, node: Node) -> PluginSpec:
@@ -49,19 +59,19 @@ def read_plugin(kind: str, node: Node) -> PluginSpec:
 
 @contextmanager
 def _placed(kind: str, node: Node) -> Iterator[None]:
-    """Give errors about a plug-in, whose paths begin with its kind, their place in the sweep."""
+    """Give errors about a plug-in of ``kind``, whose paths begin with it, their place below ``node``."""
     try:
         yield
     except SweepError as error:
         if error.path is not None and error.file is None:
-            error.path = error.path.removeprefix(kind).removeprefix(".") or None
+            error.path = error.path.removeprefix(f"{kind}.type").removeprefix(kind).removeprefix(".") or None
         node.locate(error)
         raise
 
 
 def _check_name(kind: str, name: str, node: Node) -> None:
     if ":" in name:
-        with _placed(f"{kind}.type", node):
+        with _placed(kind, node):
             plugins.load(kind, name)
     elif name not in plugins.names(kind):
         raise node.unknown(f"there is no {kind} of that name", name, plugins.names(kind))
@@ -86,17 +96,16 @@ def _signature(kind: str, name: str, node: Node) -> Signature:
         return signature(kind, name)
 
 
-def check_pruner(spec: PluginSpec, metric: Metric, node: Node) -> None:
+def check_pruner(spec: PluginSpec, metric: Metric, root: Node) -> None:
     """Build the pruner once, so that wrong options are found with their place. Pruners are pure and cheap.
 
     Raises:
         SweepError: The pruner refuses its options.
     """
-    with _placed("pruner", node):
-        plugins.build("pruner", spec, metric)
+    _build("pruner", spec, metric, root)
 
 
-def check_sampler(spec: PluginSpec, problem: Problem, node: Node) -> None:
+def check_sampler(spec: PluginSpec, problem: Problem, root: Node) -> None:
     """Build the sampler once if that can fail: with options, or when it needs a space that can be counted out.
 
     Without options nothing is imported: Optuna takes half a second.
@@ -105,8 +114,20 @@ def check_sampler(spec: PluginSpec, problem: Problem, node: Node) -> None:
         SweepError: The sampler refuses its options or the space.
     """
     if spec.options or spec.type == "grid" or ":" in spec.type:
-        with _placed("sampler", node):
-            plugins.build("sampler", spec, problem)
+        _build("sampler", spec, problem, root)
+
+
+def _build(kind: str, spec: PluginSpec, argument: object, root: Node) -> None:
+    try:
+        plugins.build(kind, spec, argument)
+    except SweepError as error:
+        part = root.find(kind)
+        if error.path is None or root.find(error.path) is root:
+            error.file, error.line = part.file, part.line  # about what is not in the file: a named space's parameter
+            error.path = error.path or kind
+        else:
+            root.locate(error)
+        raise
 
 
 def read_objective(node: Node, folder: Path) -> PluginSpec:
@@ -129,7 +150,7 @@ def read_objective(node: Node, folder: Path) -> PluginSpec:
         name = text(fields["type"], "pkg.mod:Class, an objective of yours").strip()
         _check_name("objective", name, fields["type"])
         if name in _KINDS:
-            raise fields["type"].error(f"write `{name}:` instead of `type: {name}`")
+            raise fields["type"].error("is a kind of ours", hint=f"write `{name}:` instead of `type: {name}`")
         options = {key: below.plain() for key, below in fields.items() if key != "type"}
     else:
         name, options = kind, node.plain()
@@ -150,7 +171,7 @@ def _objective_hint(fields: Mapping[str, Node]) -> str | None:
         return "optuna_objective is not supported in this version: write `function:` with train(params, context)"
     if any(key in fields for key in ("data", "validation", "fidelity")):
         return "with `data:` comes `estimator: xgboost.XGBClassifier` or the like"
-    return None
+    return "keep one of them" if sum(key in fields for key in (*_KINDS, "type")) > 1 else None
 
 
 def _with_base(spec: PluginSpec, node: Node, folder: Path) -> PluginSpec:

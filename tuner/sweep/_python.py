@@ -16,7 +16,7 @@ from tuner.sweep._build import check_bounded, read_name, read_seed
 from tuner.sweep._limits import read_limits, read_resources, read_retry
 from tuner.sweep._metrics import read_metrics
 from tuner.sweep._node import Node
-from tuner.sweep._plugins import check_pruner, check_sampler, read_plugin
+from tuner.sweep._plugins import check_pruner, check_sampler, plugin_row, read_plugin
 from tuner.sweep._space import read_distribution, read_named
 
 __all__ = ["SpecArguments", "build_spec"]
@@ -68,12 +68,13 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
     space = _space(given["space"])
     goal = Node.of(given["goal"], "goal") if "goal" in given else None
     metrics = read_metrics(Node.of(_metric(given["metric"]), "metric"), goal)
-    parts = {kind: Node.of(_plugin(given.get(kind, default)), kind) for kind, default in _PARTS.items()}
+    parts = {kind: Node.of(plugin_row(given.get(kind, default)), kind) for kind, default in _PARTS.items()}
     sampler, pruner = (read_plugin(kind, node) for kind, node in parts.items())
     limits = _limits(given.get("limits"))
     seed = read_seed(Node.of(given.get("seed", 0), "seed"))
-    check_pruner(pruner, metrics[0], parts["pruner"])
-    check_sampler(sampler, Problem(space, metrics, seed, limits.trials), parts["sampler"])
+    root = Node(dict(parts))
+    check_pruner(pruner, metrics[0], root)
+    check_sampler(sampler, Problem(space, metrics, seed, limits.trials), root)
     check_bounded(limits, metrics, sampler, Node.of({}, "limits"))
     return StudySpec(
         name=read_name(Node.of(given["name"], "name")),
@@ -136,15 +137,6 @@ def _metric(value: object) -> Any:
         return asdict(value)
     if isinstance(value, list | tuple):
         return [_metric(item) for item in value]
-    return value
-
-
-def _plugin(value: object) -> Any:
-    """``PluginSpec("asha", {"eta": 3})`` and ``{type: asha, options: {eta: 3}}`` as ``{type: asha, eta: 3}``."""
-    if isinstance(value, PluginSpec):
-        return {"type": value.type, **value.options}
-    if isinstance(value, Mapping) and set(value) == {"type", "options"} and isinstance(value["options"], Mapping):
-        return {"type": value["type"], **value["options"]}
     return value
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from tuner import catalog
-from tuner.errors import SearchSpaceError
+from tuner.errors import SearchSpaceError, SweepError, closest
 from tuner.space import Categorical, Condition, Constant, Distribution, SearchSpace, distribution_from_dict
 from tuner.sweep._fields import text
 from tuner.sweep._node import Node
@@ -73,21 +73,30 @@ def read_named(node: Node, folder: Path) -> catalog.CatalogEntry:
     """The catalogue's entry of that name, or the one in a file; a relative path starts at ``folder``.
 
     Raises:
-        SearchSpaceError: There is none, or it is wrong.
+        SearchSpaceError: There is none, or it is wrong: then with the place in the space's own file.
     """
     if isinstance(node.content, dict):
         raise node.error("must be a name or a path", hint="write the parameters under `parameters:`")
     name = text(node, "a catalogue name such as xgboost/classifier, or a path such as ./space.yaml").strip()
     is_path = name.endswith((".yaml", ".yml")) or name.startswith((".", "/"))
+    if is_path and not (folder / name).is_file():
+        raise _no_file(node, name, folder)
     try:
         return catalog.load(folder / name if is_path else name)
     except SearchSpaceError as error:
-        if is_path and not (folder / name).is_file():
-            # Nobody has written that file: the mistake is in the sweep, where it is named.
-            error.message, error.got, error.path = f"the space's file {error.message}", name, None
-            error.file = None
         node.locate(error)
         raise
+
+
+def _no_file(node: Node, name: str, folder: Path) -> SweepError:
+    path = folder / name
+    siblings = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    near = closest(path.name, siblings)
+    return node.error(
+        "there is no such file",
+        expected="the path of a space's file, relative to the sweep's folder",
+        hint=f"did you mean {PurePath(name).with_name(near).as_posix()!r}?" if near else None,
+    )
 
 
 def _merged(base: Parameters, node: Node | None) -> Parameters:
@@ -121,8 +130,21 @@ def read_distribution(node: Node) -> Distribution:
             return distribution_from_dict(node.plain())
         return Constant(node.content)
     except SearchSpaceError as error:
+        if not isinstance(node.content, dict):
+            error.path = None  # a short form has no `values` or `value` to name
+        error.hint = error.hint or _mend(node, error.got)
         node.locate(error)
         raise
+
+
+def _mend(node: Node, got: object) -> str | None:
+    """What to do about the two values that are most often taken for what they are not."""
+    values = node.content.get("values", node).content if isinstance(node.content, dict) else node.content
+    if isinstance(values, list) and any(isinstance(item.content, list | dict) for item in values):
+        return "give each choice a name, and look the name up in your code"
+    if isinstance(got, str) and got.lower() in ("yes", "no", "on", "off"):
+        return "YAML 1.2 knows true and false only"
+    return None
 
 
 def _clauses(node: Node | None) -> list[Clause]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -35,18 +37,25 @@ def to_yaml(spec: StudySpec) -> str:
     }
     if len(spec.metrics) == 1:
         document["metric"] = document["metric"][0]
+    document = {key: value for key, value in document.items() if value not in ({}, None)}
+    text = _dump(document, unicode=True)
+    # ruamel.yaml writes these line breaks of Unicode bare, and a reader folds them.
+    return _dump(document, unicode=False) if any(c in text for c in "\x85\u2028\u2029") else text
+
+
+def _dump(document: Mapping[str, Any], *, unicode: bool) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
-    yaml.allow_unicode = True
+    yaml.allow_unicode = unicode
     yaml.width = 120
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # published as None only
     stream = io.StringIO()
-    yaml.dump({key: value for key, value in document.items() if value not in ({}, None)}, stream)
+    yaml.dump(document, stream)
     return stream.getvalue()
 
 
 def _objective(spec: PluginSpec) -> dict[str, Any]:
-    options = {key: value for key, value in spec.options.items() if key != "base"}
+    options = {key: _plain(value) for key, value in spec.options.items() if key != "base"}
     return options if spec.type in options else {"type": spec.type, **options}
 
 
@@ -56,7 +65,18 @@ def _metric(metric: Metric) -> dict[str, Any]:
 
 
 def _plugin(spec: PluginSpec) -> Any:
-    return {"type": spec.type, **spec.options} if spec.options else spec.type
+    return {"type": spec.type, **_plain(spec.options)} if spec.options else spec.type
+
+
+def _plain(value: Any) -> Any:
+    """What YAML can hold: paths as text, anything foreign as Python shows it (for people; it does not read back)."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(below) for key, below in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(below) for below in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value) if isinstance(value, PurePath) else repr(value)
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

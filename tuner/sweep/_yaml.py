@@ -88,6 +88,7 @@ def read_text(text: str, file: str | None) -> Node:
             line=found.start_mark.line + 1,
             expected="keys such as `objective:`, `metric:` and `space:` at the top",
         )
+    root.line = None  # what is missing from the whole is missing from no line
     return root
 
 
@@ -127,6 +128,8 @@ def _explain(error: MarkedYAMLError, text: str, line: int) -> tuple[str, str | N
         return "holds a second document", "one sweep a file: remove the `---` and what follows"
     if "'\\t'" in problem or (row.startswith("\t") and "\t" in row):
         return "a tab where YAML wants spaces", "indent with spaces"
+    if "expected <block end>" in problem:
+        return "is no YAML: the indent does not match that of the lines above", "indent the lines of one block alike"
     if "undefined alias" in problem:
         return f"is no YAML: {problem}", "quote a value that begins with `*`, or define the anchor with `&` first"
     if "mapping values are not allowed" in problem:
@@ -158,7 +161,12 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise _too_deep(self._file)
         if self._count > MAX_NODES:
-            raise SweepError(f"holds over {MAX_NODES} values, anchors included", file=self._file)
+            raise SweepError(
+                f"holds over {MAX_NODES} values, anchors included",
+                file=self._file,
+                expected="a sweep file",
+                hint="is this the data file?",
+            )
         node = Node(None, path, line, self._file)
         if isinstance(found, MappingNode):
             node.content = self._mapping(found, node, depth)
@@ -197,7 +205,11 @@ class _Reader:
         for part in parts:
             if not isinstance(part, MappingNode) or depth > MAX_DEPTH:
                 raise SweepError(
-                    "`<<` needs a mapping", file=self._file, line=found.start_mark.line + 1, path=parent.path or None
+                    "`<<` needs a mapping",
+                    file=self._file,
+                    line=found.start_mark.line + 1,
+                    path=parent.path or None,
+                    hint="name the anchor of one, as `<<: *defaults`",
                 )
             merged = self._mapping(part, parent, depth + 1) | merged
         return merged
@@ -232,7 +244,7 @@ def _scalar(found: ScalarNode, node: Node) -> ParamValue:
             return float(lowered.replace(".inf", "inf").replace(".nan", "nan"))
     except ValueError as error:
         raise node.error(f"is no {tag}", got=text) from error
-    raise node.error(f"the tag {found.tag!s} has no meaning in a sweep", got=text, hint="remove the tag")
+    raise node.error(f"the tag {str(found.tag).replace(_TAG, '!!')} has no meaning in a sweep", got=text, hint="remove the tag")
 
 
 def _integer(text: str) -> int:
