@@ -72,7 +72,7 @@ class XGBoostStepper:
         def make() -> tuple[Any, int]:
             if kind == "quantile":
                 options["max_bin"] = bins
-                matrix = xgboost.QuantileDMatrix(part.x, part.y, weight=part.weights, **options)
+                matrix: Any = xgboost.QuantileDMatrix(part.x, part.y, weight=part.weights, **options)
             else:
                 weights = None if kind == "valid" else part.weights
                 matrix = xgboost.DMatrix(part.x, part.y, weight=weights, **options)
@@ -139,12 +139,12 @@ class LightGBMStepper:
         self._booster = lightgbm.Booster({**self._params, **train.params}, train)
         if valid is not None:
             self._booster.add_valid(valid, "validation")
-        self._step, self._stuck = 0, False
+        self._step = 0
 
     @property
     def finished(self) -> bool:
-        """Whether all rounds are done, or no further split is possible."""
-        return self._step >= self.n_steps or self._stuck
+        """Whether all rounds are done."""
+        return self._step >= self.n_steps
 
     @property
     def model(self) -> Any:
@@ -152,8 +152,8 @@ class LightGBMStepper:
         return self._booster
 
     def advance(self) -> None:
-        """One round."""
-        self._stuck = bool(self._booster.update())
+        """One round; it may add no tree when no split is possible, as in ``fit``."""
+        self._booster.update()
         self._step += 1
 
     def responses(self) -> Responses:
@@ -210,4 +210,5 @@ def _lightgbm_data(job: Job, fold: Prepared, params: dict[str, Any]) -> tuple[An
         return (train, valid), size_of(fold.train.x) // 4 + size_of(fold.train.y) * 4
 
     key = ("lightgbm", fold.key, tuple(sorted((k, repr(v)) for k, v in settings.items())), repr(class_weight))
-    return MATRICES.get(key, make) if fold.key else make()[0]
+    found: tuple[Any, Any] = MATRICES.get(key, make) if fold.key else make()[0]
+    return found

@@ -23,6 +23,7 @@ from tuner.registry.predictor import Task
 __all__ = ["Blueprint", "Traits", "read_blueprint"]
 
 _TREES = ("sklearn.tree", "sklearn.ensemble", "xgboost", "lightgbm", "catboost")
+# BernoulliNB is the exception: it cuts at 0, which means something only for features around their mean.
 _UNSCALED = (*_TREES, "sklearn.naive_bayes", "sklearn.dummy")
 _THREADS = ("n_jobs", "nthread", "num_threads", "thread_count")
 
@@ -220,7 +221,7 @@ def _traits(estimator: Any) -> Traits:
     return Traits(
         tree=module.startswith(_TREES),
         allow_nan=allow_nan,
-        scaled=not pipeline and not module.startswith(_UNSCALED),
+        scaled=not pipeline and (not module.startswith(_UNSCALED) or type(last).__name__ == "BernoulliNB"),
         frame=type(first).__name__ == "ColumnTransformer",
     )
 

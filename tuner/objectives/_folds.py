@@ -15,7 +15,7 @@ from tuner.objectives._preprocess import Choices, make_transformer
 from tuner.objectives._table import Table
 from tuner.registry.features import to_frame
 
-__all__ = ["MATRICES", "PREPARED", "Part", "Prepared", "Preparation", "size_of"]
+__all__ = ["MATRICES", "PREPARED", "Part", "Preparation", "Prepared", "size_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ClassWeight = str | Mapping[Any, float] | None
@@ -129,7 +129,7 @@ class Preparation:
 
 
 def _at(values: Array | None, rows: Array) -> Array | None:
-    return None if values is None else values[rows]
+    return None if values is None else np.asarray(values[rows])
 
 
 def _frozen(x: Any) -> Any:

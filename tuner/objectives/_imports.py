@@ -75,6 +75,7 @@ def _lies_in(module: ModuleType, base: Path) -> bool:
 
 
 def _import_module(name: str, path: str, what: str) -> ModuleType:
+    importlib.invalidate_caches()  # the file may be younger than the last look at its folder
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -87,7 +88,7 @@ def _import_module(name: str, path: str, what: str) -> ModuleType:
         raise ObjectiveError(
             f"{what} {path!r} cannot be imported: there is no module {absent!r}", hint=_absent_hint(absent)
         ) from error
-    except Exception as error:  # a user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a user's module may raise anything, or be a script that exits
         raise ObjectiveError(
             f"{what} {path!r}: importing {name!r} failed with {type(error).__name__}: {error}",
             hint="mend the module; `python -c 'import ...'` shows the whole traceback",

@@ -9,26 +9,23 @@ and a booster's running predictions can be scored without asking it again.
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from tuner.errors import ObjectiveError, SweepError, closest
 from tuner.objectives._imports import import_path
+from tuner.objectives._stand_in import Need, needs_of, stand_in, takes_weights
 from tuner.registry.predictor import Responses, Task
 from tuner.study import Metric
 
 __all__ = ["Metrics", "Need", "metric_names", "resolve_metrics"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Need = Literal["predict", "scores", "probabilities"]
 
 _NEGATED = {name.removeprefix("neg_"): name for name in get_scorer_names() if name.startswith("neg_")}
 _SHORT = {
@@ -89,38 +86,6 @@ class _Resolved:
     weighted: bool = False
 
 
-class _Said(BaseEstimator):  # type: ignore[misc]
-    """An estimator that has been asked already: it answers with what it was given, whatever the rows."""
-
-    def __init__(self, responses: Responses, n_classes: int) -> None:
-        if n_classes:
-            self.classes_ = np.arange(n_classes)
-        answers = {
-            "predict": responses.predict,
-            "predict_proba": responses.probabilities,
-            "decision_function": responses.scores,
-        }
-        for method, answer in answers.items():
-            if answer is not None:
-                setattr(self, method, _answering(method, answer))
-
-
-def _answering(method: str, answer: Array) -> Callable[[object], Array]:
-    def answered(_: object) -> Array:
-        return answer
-
-    answered.__name__ = method  # scikit-learn asks a method for its name
-    return answered
-
-
-class _SaidClasses(ClassifierMixin, _Said):  # type: ignore[misc]
-    pass
-
-
-class _SaidNumbers(RegressorMixin, _Said):  # type: ignore[misc]
-    pass
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Metrics:
     """All metrics of a study.
@@ -176,9 +141,8 @@ class Metrics:
                 true = labels[y]
                 said = labels[np.asarray(said, dtype=np.int64)] if metric.needs == ("predict",) else said
             return float(metric.function(true, said))
-        kind = _SaidClasses if self.task == "classification" else _SaidNumbers
         options = {"sample_weight": weights} if weights is not None and metric.weighted else {}
-        value = metric.function(kind(responses, len(self.classes)), np.empty((len(y), 1)), y, **options)
+        value = metric.function(stand_in(responses, self.task, len(self.classes)), np.empty((len(y), 1)), y, **options)
         return metric.offset + metric.sign * float(value)
 
 
@@ -266,14 +230,14 @@ def _known(name: str, task: Task, n_classes: int) -> _Resolved:
             hint=f"did you mean {near!r}?" if near else None,
         )
     if (scorer_name in _OF_NUMBERS) != (task == "regression"):
-        instead = "r2 or rmse" if task == "regression" else "balanced_accuracy or roc_auc"
+        better = "r2 or rmse" if task == "regression" else "balanced_accuracy or roc_auc"
         raise SweepError(
             f"{name} does not suit {task}",
             path="metric.name",
-            hint=f"use {instead}; the task follows from the estimator",
+            hint=f"use {better}; the task follows from the estimator",
         )
     scorer = get_scorer(scorer_name)
-    needs = _probe(scorer, task, n_classes)
+    needs = needs_of(scorer, task, n_classes)
     if not needs:
         instead = _INSTEAD.get(scorer_name)
         raise SweepError(
@@ -281,42 +245,4 @@ def _known(name: str, task: Task, n_classes: int) -> _Resolved:
             path="metric.name",
             hint=f"use {instead}" if instead else "use balanced_accuracy or log_loss",
         )
-    return _Resolved(name, scorer, needs, sign, offset, weighted=_takes_weights(scorer, task, n_classes))
-
-
-def _example(task: Task, n_classes: int) -> tuple[Array, dict[Need, Array]]:
-    """Targets and responses of the shapes that the task has."""
-    if task == "regression":
-        y = np.array([1.0, 2.0, 3.0, 4.0])
-        return y, {"predict": y + 0.25}
-    y = np.repeat(np.arange(n_classes), 3)
-    said = np.roll(y, 1)  # one row of each class is taken for another: no ratio of right and wrong is undefined
-    probabilities = 0.8 * np.eye(n_classes)[said] + 0.2 / n_classes
-    scores = probabilities[:, 1] if n_classes == 2 else probabilities
-    return y, {"predict": said, "scores": scores, "probabilities": probabilities}
-
-
-def _responses(parts: Mapping[Need, Array]) -> Responses:
-    return Responses(parts.get("predict"), parts.get("probabilities"), parts.get("scores"))
-
-
-def _call(scorer: Any, task: Task, n_classes: int, parts: Mapping[Need, Array], **options: Any) -> bool:
-    y, _ = _example(task, n_classes)
-    kind = _SaidClasses if task == "classification" else _SaidNumbers
-    try:
-        with warnings.catch_warnings(action="error", category=UndefinedMetricWarning):
-            scorer(kind(_responses(parts), n_classes), np.empty((len(y), 1)), y, **options)
-    except (ValueError, AttributeError, TypeError, UndefinedMetricWarning):
-        return False
-    return True
-
-
-def _probe(scorer: Any, task: Task, n_classes: int) -> tuple[Need, ...]:
-    """The responses from which a scorer can be computed, found by trying: scikit-learn has no public way to ask."""
-    _, parts = _example(task, n_classes)
-    return tuple(need for need in parts if _call(scorer, task, n_classes, {need: parts[need]}))
-
-
-def _takes_weights(scorer: Any, task: Task, n_classes: int) -> bool:
-    y, parts = _example(task, n_classes)
-    return _call(scorer, task, n_classes, parts, sample_weight=np.ones(len(y)))
+    return _Resolved(name, scorer, needs, sign, offset, weighted=takes_weights(scorer, task, n_classes))

@@ -32,7 +32,7 @@ from tuner.objectives._build import Traits
 from tuner.registry.features import Feature, Kind, positions
 from tuner.registry.predictor import Task
 
-__all__ = ["Choices", "make_transformer", "values_of"]
+__all__ = ["Choices", "make_transformer"]
 
 _VALUES: Mapping[str, Sequence[str]] = {
     "scaler": ("none", "standard", "robust", "minmax", "quantile", "power"),
@@ -92,10 +92,9 @@ class Choices:
                     hint=f"did you mean {where + near!r}?" if near else f"there are: {', '.join(names)}",
                 )
             _check(name, value, where)
+        plain: dict[str, Any] = dict(values)
         # YAML and Python both write "no choice" as null or false; the words of scikit-learn are kept for the rest.
-        plain = {
-            name: "none" if name in _VALUES and value in (None, False) else value for name, value in values.items()
-        }
+        plain |= {name: "none" for name, value in values.items() if name in _VALUES and value in (None, False)}
         return replace(self, **plain)
 
     @property
@@ -203,8 +202,3 @@ def _encoder(choices: Choices, seed: int) -> Any:
         encoded_missing_value=missing,
         max_categories=_ORDINAL_MAX,
     )
-
-
-def values_of(name: str) -> Sequence[str]:
-    """The values of a choice that is one of several words; empty for the others."""
-    return _VALUES.get(name, ())

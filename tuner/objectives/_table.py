@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tuner.errors import DataError
-from tuner.objectives._data import DataOptions, RawTable
+from tuner.objectives._data import RawTable
+from tuner.objectives._sources import DataOptions
 from tuner.registry.features import Feature, Kind, Matrix, encode, label
 from tuner.registry.predictor import Task
 
@@ -194,7 +195,7 @@ def _encode_classes(target: pd.Series[Any], options: DataOptions) -> tuple[Array
 def _order(labels: Sequence[Label], options: DataOptions) -> list[Label]:
     """Sorted; ``data.positive``, where there are two classes, comes last, for scikit-learn's positive class is number 1."""
     same = len({str if isinstance(name, str) else float for name in labels}) == 1
-    ordered = sorted(labels) if same else sorted(labels, key=str)  # type: ignore[type-var]
+    ordered = sorted(labels) if same else sorted(labels, key=str)
     if options.positive is None:
         return list(ordered)
     wanted = _plain(options.positive)

@@ -15,11 +15,12 @@ from tuner.core.ports import Context, FinalModel, Objective
 from tuner.errors import InvalidParams, ObjectiveError, RegistryError, SweepError
 from tuner.objectives import _checks as checks
 from tuner.objectives._build import Blueprint, read_blueprint
-from tuner.objectives._data import DataOptions, load
+from tuner.objectives._data import load
 from tuner.objectives._folds import Preparation, Prepared
 from tuner.objectives._metrics import Metrics, resolve_metrics
 from tuner.objectives._parameters import SplitParams, split_params
 from tuner.objectives._preprocess import Choices
+from tuner.objectives._sources import DataOptions
 from tuner.objectives._splits import SplitOptions, Splits, make_splits, parse_test
 from tuner.objectives._steps import Job
 from tuner.objectives._table import Table, infer_task, make_table
@@ -50,7 +51,7 @@ class Estimator(Objective):
     Args:
         estimator: Import path of a class, of a function that returns an estimator or a pipeline, or of an estimator;
             ``from_space`` when the space has a parameter ``estimator`` that chooses one.
-        data: What to learn from; the keys are those of ``tuner.objectives._data.DataOptions``.
+        data: What to learn from; the keys are those of ``tuner.objectives._sources.DataOptions``.
         validation: ``{kind: holdout, size: 0.2}`` (what None means) or ``{kind: cv, folds: 5, repeats: 1}``; both take
             ``stratify`` (true unless said otherwise; of no effect for numbers) and ``groups``.
         test: ``{size: 0.2}`` (what None means): the share of rows set aside before anything else and seen once, by the final

@@ -64,7 +64,7 @@ def label(value: object) -> str:
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, numbers.Real) and float(value).is_integer():
-        return str(int(value))
+        return str(int(float(value)))
     return repr(float(value)) if isinstance(value, numbers.Real) else str(value)
 
 
@@ -165,10 +165,10 @@ def to_frame(matrix: Matrix, features: Sequence[Feature]) -> pd.DataFrame:
     at = 0
     for feature in features:
         for name in feature.columns:
-            values = matrix[:, at]
+            values: Any = matrix[:, at]
             at += 1
             if feature.kind == "category":
                 codes = np.where(np.isnan(values), -1, values).astype(np.int64)
-                values = pd.Categorical.from_codes(codes, categories=list(feature.categories))  # type: ignore[assignment]
+                values = pd.Categorical.from_codes(codes, categories=pd.Index(feature.categories))
             columns[name] = values
     return pd.DataFrame(columns, copy=False)
