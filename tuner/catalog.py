@@ -203,9 +203,7 @@ def _document(text: str, path: Path) -> Mapping[str, Any]:
     except (YAMLError, ValueError, RecursionError) as error:
         raise SearchSpaceError(f"is no YAML: {error}", file=str(path)) from error
     if not isinstance(document, Mapping):
-        raise SearchSpaceError(
-            "not a search space", file=str(path), got=document, expected="a mapping with `parameters:`"
-        )
+        raise SearchSpaceError("not a search space", file=str(path), expected="a mapping with `parameters:`")
     return document
 
 
