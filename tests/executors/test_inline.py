@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,10 @@ class FunctionObjective(Objective):
         return self.function(params, context)
 
 
-def spec(stop_grace_s: float = 30.0, resources: ResourceRequest = ResourceRequest()) -> StudySpec:
+DEFAULT = ResourceRequest()
+
+
+def spec(stop_grace_s: float = 30.0, resources: ResourceRequest = DEFAULT) -> StudySpec:
     space = SearchSpace({"x": Float(0, 1)})
     return StudySpec(
         "inline", (Metric("loss"),), space, PluginSpec("function"), resources=resources, stop_grace_s=stop_grace_s
@@ -41,7 +45,7 @@ def start(trial: int = 0, attempt: int = 1) -> Start:
     return Start(trial, attempt, {"x": 0.5}, Resources(), lane=0, seed=7)
 
 
-@pytest.fixture()
+@pytest.fixture
 def opened(tmp_path):
     executors: list[Inline] = []
 
@@ -57,15 +61,15 @@ def opened(tmp_path):
         executor.close()
 
 
-def poll(executor: Inline, timeout_s: float = 20.0):
+def poll(executor: Inline, timeout_s: float = 20.0) -> list[Any]:
     """The next events; that there are none within ``timeout_s`` is a failure."""
     events = executor.poll(executor.now_s() + timeout_s)
     assert events, f"no event within {timeout_s} s"
-    return events
+    return list(events)
 
 
-def until_finished(executor: Inline):
-    events = []
+def until_finished(executor: Inline) -> list[Any]:
+    events: list[Any] = []
     while not any(isinstance(event, Finished) for event in events):
         events += poll(executor)
     return events
@@ -74,7 +78,7 @@ def until_finished(executor: Inline):
 def test_the_node_is_one_slot_of_this_machine(tmp_path):
     executor = Inline()
     executor.open(spec(), FunctionObjective(lambda params, context: 0.5), tmp_path)
-    [joined] = executor.poll(None)
+    [joined] = poll(executor)
     executor.close()
 
     assert joined.node.node_id == "inline"
@@ -87,7 +91,7 @@ def test_the_slot_has_room_for_what_one_attempt_asks_for(tmp_path):
     executor = Inline()
     asked = ResourceRequest(cpu=4, gpu=0.5)
     executor.open(spec(resources=asked), FunctionObjective(lambda params, context: 0.5), tmp_path)
-    [joined] = executor.poll(None)
+    [joined] = poll(executor)
     executor.close()
     assert (joined.node.resources.cpu, joined.node.resources.gpu) == (4, 0.5)
 
@@ -152,7 +156,12 @@ def test_the_objective_waits_at_a_report_until_the_engine_has_judged_it(opened):
 )
 def test_an_attempt_that_is_stopped_before_it_began_never_runs(opened, stop, outcome):
     ran = []
-    executor = opened(lambda params, context: ran.append(context.trial) or 0.5)
+
+    def train(params, context):
+        ran.append(context.trial)
+        return 0.5
+
+    executor = opened(train)
     executor.start([start(0), start(1)])
     executor.stop([stop])
     [finished] = poll(executor)
@@ -325,6 +334,7 @@ def test_reports_are_quick(opened):
 DEBUGGED = """
 import sys
 from pathlib import Path
+from typing import Any
 sys.path.insert(0, {root!r})
 from tuner.core.actions import Start
 from tuner.core.events import Finished

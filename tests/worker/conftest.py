@@ -16,6 +16,8 @@ from tuner.study import Metric
 from tuner.trial import Params
 from tuner.worker import AttemptResult, release_bounds, run_attempt
 
+ONE_CPU = Resources(1, 0, 0)
+
 
 @dataclass
 class RecordingLink:
@@ -55,7 +57,7 @@ class Bench:
         self,
         function: Callable[[Params, Context], Any],
         metrics: tuple[str, ...] = ("loss",),
-        grant: Resources = Resources(1, 0, 0),
+        grant: Resources = ONE_CPU,
         passing: tuple[type[BaseException], ...] = (),
         **link: Any,
     ) -> AttemptResult:
@@ -65,7 +67,7 @@ class Bench:
         return run_attempt(FunctionObjective(function), start, named, self.link, self.scratch, passing)
 
 
-@pytest.fixture()
+@pytest.fixture
 def bench(tmp_path: Path):
     yield Bench(tmp_path / "scratch")
     release_bounds()

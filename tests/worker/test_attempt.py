@@ -202,7 +202,7 @@ def test_libraries_that_run_out_of_gpu_memory_are_known_by_name(bench):
 
 
 def test_the_traceback_begins_at_the_users_code(bench):
-    def inner():
+    def inner() -> None:
         raise ValueError("deep down")
 
     def train(params, context):
@@ -234,7 +234,7 @@ def test_an_exception_that_cannot_show_itself_is_a_failure_all_the_same(bench):
 
 
 def test_endless_recursion_is_a_failure(bench):
-    def train(params, context):
+    def train(params: object, context: object) -> object:
         return train(params, context)
 
     failed = failure(bench.run(train))

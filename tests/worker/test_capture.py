@@ -236,7 +236,7 @@ def test_a_tee_ignores_the_engines_thread(capsys):
 def test_a_tee_leaves_alone_a_stream_that_somebody_else_has_put_there(capsys):
     original, tee = sys.stdout, Tee.install()
     wrapped = capture_module._TeeStream(sys.stdout, tee)
-    sys.stdout = wrapped  # type: ignore[assignment]
+    sys.stdout = wrapped
     try:
         tee.restore()
         assert sys.stdout is wrapped

@@ -22,12 +22,23 @@ begun = time.process_time()
 while time.process_time() - begun < float(sys.argv[2]):
     pass
 print("ready", flush=True)
-if len(sys.argv) > 3:
-    sys.stdin.read()
+sys.stdin.read()
 """
 
 
-def metered(work, grant: Resources = Resources()):
+def started_child(memory_mib: int, cpu_s: float) -> subprocess.Popen[bytes]:
+    """A child that has used so much and waits for the end of its standard input."""
+    command = [sys.executable, "-c", CHILD, str(memory_mib), str(cpu_s)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+    return child
+
+
+NO_GPU = Resources()
+
+
+def metered(work, grant: Resources = NO_GPU):
     meter = UsageMeter(grant)
     meter.start()
     work()
@@ -67,11 +78,7 @@ def test_what_the_worker_held_before_does_not_count():
 
 def test_a_running_childs_memory_and_cpu_time_count():
     def work():
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, "96", "0.2", "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        children.append(child)
-        assert child.stdout.readline() == b"ready\n"
+        children.append(started_child(96, 0.2))
 
     children: list[subprocess.Popen[bytes]] = []
     usage = metered(work)  # the child lives on beyond the end: the sample at the end sees it
@@ -84,10 +91,7 @@ def test_a_running_childs_memory_and_cpu_time_count():
 def test_a_childs_cpu_time_counts_once_when_it_was_sampled_and_then_reaped():
     meter = UsageMeter(Resources())
     meter.start()
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, "1", "0.3", "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert child.stdout.readline() == b"ready\n"
+    child = started_child(1, 0.3)
     meter.sample()
     child.communicate(timeout=30)
     usage = meter.stop()
@@ -96,10 +100,7 @@ def test_a_childs_cpu_time_counts_once_when_it_was_sampled_and_then_reaped():
 
 
 def test_what_a_child_used_before_the_attempt_does_not_count():
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, "1", "0.5", "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert child.stdout.readline() == b"ready\n"
+    child = started_child(1, 0.5)
     meter = UsageMeter(Resources())
     meter.start()
     meter.sample()
@@ -166,7 +167,7 @@ class FakeNvml:
         return self.processes[handle]
 
 
-@pytest.fixture()
+@pytest.fixture
 def nvml(monkeypatch):
     fake = FakeNvml()
     monkeypatch.setattr(gpu_module, "_loaded", [fake])

@@ -91,7 +91,7 @@ def test_a_program_reports_into_the_file_that_it_was_given(tmp_path, monkeypatch
     path = tmp_path / "report.jsonl"
     monkeypatch.setenv("TUNER_REPORT_FILE", str(path))
 
-    report(1, loss=np.float32(0.5))
+    report(1, loss=float(np.float32(0.5)))
     report(2, {"loss": 0.25}, auc=1)
     report(loss=0.125)
 

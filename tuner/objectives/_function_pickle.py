@@ -64,15 +64,15 @@ def _modules_under(base: Path) -> list[ModuleType]:
     """Loaded modules whose file lies under ``base``, but for installed ones (a virtual environment may lie there) and ours."""
     found = []
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if (
-            not file
-            or name == "__main__"
-            or name.partition(".")[0] == "tuner"
-            or getattr(module, "__name__", "") != name
-        ):
+        if name == "__main__" or name.partition(".")[0] == "tuner" or getattr(module, "__name__", "") != name:
             continue
-        path = Path(file)
-        if path.is_relative_to(base) and not any(part in _INSTALLED for part in path.parts):
+        file = getattr(module, "__file__", None)
+        # A package without an __init__.py has folders only.
+        places = [file] if file else [str(place) for place in getattr(module, "__path__", ())]
+        if any(_travels(Path(place), base) for place in places):
             found.append(module)
     return found
+
+
+def _travels(path: Path, base: Path) -> bool:
+    return path.is_relative_to(base) and not any(part in _INSTALLED for part in path.parts)
