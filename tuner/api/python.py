@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, cast
@@ -193,8 +195,13 @@ def _objective(objective: Trainable) -> tuple[PluginSpec, Objective | None]:
             f"{objective!r:.80} is no objective", hint="pass a callable, 'pkg.mod:train', a mapping or a sweep file"
         )
     built = plugins.build("objective", PluginSpec("function", {"function": objective}))
-    name = f"{getattr(objective, '__module__', '?')}:{getattr(objective, '__qualname__', type(objective).__name__)}"
-    return PluginSpec("function", {"function": name, "unnamed": True}), cast(Objective, built)
+    module, name = getattr(objective, "__module__", "?"), getattr(objective, "__qualname__", type(objective).__name__)
+    options: dict[str, Any] = {"function": f"{module}:{name}"}
+    if module == "__main__" or getattr(sys.modules.get(module), name, None) is not objective:
+        options["unnamed"] = True  # a closure, or a notebook's: nobody can import it again
+    else:
+        options["base"] = str(Path(inspect.getsourcefile(objective) or ".").parent)
+    return PluginSpec("function", options), cast(Objective, built)
 
 
 def _name(plugin: PluginSpec) -> str:

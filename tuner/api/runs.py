@@ -193,13 +193,15 @@ class _Run:
         return Study(self._name, self._url, model=model, model_error=error)
 
     def _finalize(self, study: Study) -> tuple[FinalModel | None, str | None]:
-        best = study.best_trial
+        best, objective = study.best_trial, self._parts.objective
         assert best is not None
+        if type(objective).finalize is Objective.finalize:
+            return None, None
         _tell(self._observer, "fitting the best parameters on all tuning rows")
         folder = store_folder(self._url) / "models" / self._name
         lineage = {"study": self._name, "store": provenance.masked(self._url), "provenance": dict(self._facts)}
         try:
-            return self._parts.objective.finalize(best, self._parts.spec, folder, lineage), None
+            return objective.finalize(best, self._parts.spec, folder, lineage), None
         except Exception as error:
             # The sweep is done and its results are safe: a model that cannot be made must not undo that.
             return None, f"{type(error).__name__}: {error}"
@@ -259,10 +261,15 @@ def _named_objective(spec: StudySpec) -> Objective | None:
 
 
 def _check_data(facts: Mapping[str, Any], objective: Objective) -> None:
-    before, now = facts.get("objective") or {}, objective.describe()
-    was, is_ = before.get("data_sha256"), now.get("data_sha256")
+    was, is_ = (_data_sha256(description) for description in (facts.get("objective"), objective.describe()))
     if was and is_ and was != is_:
         raise DataError(
             f"the data have changed since the study began: SHA-256 was {was[:12]}..., is {is_[:12]}...",
             hint="put the old data back, or start a new study with `tuner run --new`",
         )
+
+
+def _data_sha256(description: Mapping[str, Any] | None) -> str | None:
+    """The fingerprint of the table that trials see, as the estimator objective describes it."""
+    data = (description or {}).get("data")
+    return data.get("table_sha256") if isinstance(data, Mapping) else None
