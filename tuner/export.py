@@ -1,0 +1,331 @@
+"""A study for others: CSV, Parquet, JSON, and an Optuna journal that ``optuna-dashboard`` opens.
+
+pandas, pyarrow and Optuna are loaded when they are needed: this module also holds the one JSON form of a trial, which the
+command line uses at every call.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from tuner.core.codec import encode_outcome
+from tuner.core.ports import Store, StudyInfo
+from tuner.errors import TunerError, closest
+from tuner.space import Categorical, Constant, Distribution, Int
+from tuner.trial import Attempt, ParamValue, Report, Trial, TrialState
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+__all__ = ["FORMATS", "Format", "export", "trial_to_dict", "trials_frame"]
+
+Format = Literal["csv", "parquet", "json", "optuna"]
+FORMATS: tuple[Format, ...] = ("csv", "parquet", "json", "optuna")
+
+
+def export(store: Store, name: str, path: Path, format: Format) -> Path:
+    """Write a study to a file, which appears whole or not at all and replaces one that is there.
+
+    Args:
+        store: Where the study is.
+        name: The study.
+        path: The file; folders that are missing are made.
+        format: ``csv`` and ``parquet`` hold a row a trial; ``json`` the study with its trials, attempts and reports;
+            ``optuna`` is a journal file of Optuna, as ``optuna.storages.journal.JournalFileBackend`` and
+            ``optuna-dashboard`` read it.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        StudyNotFound: The store holds no study of that name.
+        TunerError: The format is unknown, or the file cannot be written.
+    """
+    writers: dict[str, Callable[[Store, StudyInfo, IO[bytes]], None]] = {
+        "csv": _write_csv,
+        "parquet": _write_parquet,
+        "json": _write_json,
+        "optuna": _write_optuna,
+    }
+    if format not in writers:
+        near = closest(str(format), writers)
+        raise TunerError(
+            f"cannot export to {format!r}; formats are {', '.join(writers)}",
+            hint=f"did you mean {near!r}?" if near else None,
+        )
+    info = store.study(name)
+    with _replacing(path) as file:
+        writers[format](store, info, file)
+    return path
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file beside ``path`` that takes its place once it is written and on disk."""
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(None, "is a folder")
+        handle, temporary_name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = Path(temporary_name)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner reads
+        temporary.replace(path)
+    except OSError as error:
+        raise TunerError(f"cannot write {path}: {error.strerror or error}", hint="choose another path") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def trial_to_dict(trial: Trial) -> dict[str, Any]:
+    """A trial as plain JSON data, in the one form that all commands print.
+
+    Times are ISO 8601 in UTC, or null; ``failure`` is ``{"kind", "message"}``, or null.
+    """
+    failure = trial.failure
+    return {
+        "number": trial.number,
+        "state": trial.state.value,
+        "params": dict(trial.params),
+        "values": dict(trial.values),
+        "attempts": trial.attempts,
+        "steps": trial.steps,
+        "started_at": _iso(trial.started_at),
+        "finished_at": _iso(trial.finished_at),
+        "wall_s": trial.wall_s,
+        "failure": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
+    }
+
+
+def _time(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, tz=UTC)
+
+
+def _iso(at_s: float | None) -> str | None:
+    return None if at_s is None else _time(at_s).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def trials_frame(trials: Sequence[Trial]) -> pd.DataFrame:
+    """A row a trial; columns ``values.<metric>`` and ``params.<name>`` for every metric and parameter that any trial has.
+
+    Columns of whole numbers and of booleans stay such where a trial has none (pandas' nullable types); times are UTC.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        "number": pd.Series([t.number for t in trials], dtype="int64"),
+        "state": pd.Series([t.state.value for t in trials], dtype="object"),
+    }
+    for kind in ("values", "params"):
+        rows: list[Mapping[str, ParamValue]] = [getattr(t, kind) for t in trials]
+        for key in dict.fromkeys(key for row in rows for key in row):
+            columns[f"{kind}.{key}"] = _column([row.get(key) for row in rows])
+    columns |= {
+        "attempts": pd.Series([t.attempts for t in trials], dtype="int64"),
+        "steps": pd.Series([t.steps for t in trials], dtype="int64"),
+        "started_at": pd.to_datetime(pd.Series([t.started_at for t in trials], dtype="float64"), unit="s", utc=True),
+        "finished_at": pd.to_datetime(pd.Series([t.finished_at for t in trials], dtype="float64"), unit="s", utc=True),
+        "wall_s": pd.Series([t.wall_s for t in trials], dtype="float64"),
+        "failure_kind": pd.Series([t.failure.kind.value if t.failure else None for t in trials], dtype="object"),
+        "failure_message": pd.Series([t.failure.message if t.failure else None for t in trials], dtype="object"),
+    }
+    return pd.DataFrame(columns)
+
+
+def _column(values: Sequence[ParamValue]) -> pd.Series[Any]:
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean")
+    if kinds == {int} and all(value is None or -(2**63) <= int(value) < 2**63 for value in values):
+        return pd.Series(values, dtype="Int64")
+    if kinds and kinds <= {int, float}:
+        return pd.Series(values, dtype="float64")
+    return pd.Series(values, dtype="object")
+
+
+def _write_csv(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
+    trials_frame(store.trials(info.name)).to_csv(file, index=False)
+
+
+def _write_parquet(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
+    frame = trials_frame(store.trials(info.name))
+    for name, column in frame.items():
+        if column.dtype == object and not all(value is None or isinstance(value, str) for value in column):
+            # Parquet's columns have one type: choices of several types are written as JSON, "auto" with its quotes.
+            frame[name] = [None if value is None else json.dumps(value) for value in column]
+    frame.to_parquet(file, engine="pyarrow", index=False)
+
+
+def _write_json(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
+    """One row of each list at a time: a study's reports may be far larger than memory should hold twice."""
+    head = {
+        "name": info.name,
+        "state": info.state,
+        "created_at": _iso(info.created_at),
+        "closed_reason": info.closed_reason,
+        "best_value": info.best_value,
+        "model": info.model,
+        "spec": info.spec.to_dict(),
+        "provenance": dict(info.provenance),
+    }
+    trials = store.trials(info.name)
+    file.write(b'{"study": ' + _json(head))
+    _write_list(file, "trials", (trial_to_dict(trial) for trial in trials))
+    _write_list(file, "attempts", (_attempt_row(attempt) for attempt in store.attempts(info.name)))
+    _write_list(file, "reports", (_report_row(r) for trial in trials for r in store.reports(info.name, trial.number)))
+    file.write(b"}\n")
+
+
+def _write_list(file: IO[bytes], key: str, rows: Iterator[dict[str, Any]]) -> None:
+    file.write(f',\n"{key}": ['.encode())
+    for index, row in enumerate(rows):
+        file.write((b",\n  " if index else b"\n  ") + _json(row))
+    file.write(b"\n]")
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "trial": attempt.trial,
+        "number": attempt.number,
+        "grant": asdict(attempt.grant),
+        "node_id": attempt.node_id,
+        "started_at": _iso(attempt.started_at),
+        "finished_at": _iso(attempt.finished_at),
+        "outcome": None if attempt.outcome is None else encode_outcome(attempt.outcome),
+        "usage": None if attempt.usage is None else asdict(attempt.usage),
+        "stop_reason": attempt.stop_reason,
+    }
+
+
+def _report_row(report: Report) -> dict[str, Any]:
+    values = {name: value if math.isfinite(value) else None for name, value in report.values.items()}
+    return {
+        "at": _iso(report.at_s),
+        "trial": report.trial,
+        "attempt": report.attempt,
+        "step": report.step,
+        "values": values,
+    }
+
+
+def _write_optuna(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import BaseJournalBackend
+
+    class Writer(BaseJournalBackend):
+        """Appends to our file. The storage replays what it wrote; it gets its records back without their bulk."""
+
+        def __init__(self) -> None:
+            self._unread: list[dict[str, Any]] = []
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            file.writelines(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs)
+            bulk = {"params", "distributions", "user_attrs", "intermediate_values"}
+            self._unread += [{key: value for key, value in log.items() if key not in bulk} for log in logs]
+
+        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+            logs, self._unread = self._unread, []
+            yield from logs
+
+    spec = info.spec
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names of metrics are an experimental feature; steps: see _optuna_column
+        storage = JournalStorage(Writer())
+        study = optuna.create_study(
+            storage=storage,
+            sampler=optuna.samplers.RandomSampler(),
+            study_name=info.name,
+            directions=[metric.goal for metric in spec.metrics],
+        )
+        study.set_metric_names([metric.name for metric in spec.metrics])
+        for part, value in (("sampler", spec.sampler.type), ("pruner", spec.pruner.type), ("seed", spec.seed)):
+            study.set_user_attr(f"tuner:{part}", value)
+        columns = {parameter: _optuna_column(d) for parameter, d in spec.space.items()}
+        for trial in store.trials(info.name):
+            study.add_trial(_frozen(store, info, trial, columns))
+
+
+def _optuna_column(d: Distribution) -> tuple[BaseDistribution, Callable[[Any], Any]]:
+    """A parameter's distribution in Optuna, and what turns a value of ours into one of its."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(d, Categorical | Constant):
+        choices = d.values()
+        if len(set(choices)) == len(choices):
+            return CategoricalDistribution(choices), lambda value: value
+        return CategoricalDistribution([repr(c) for c in choices]), repr  # Optuna cannot tell True from 1
+    if isinstance(d, Int):
+        return IntDistribution(d.low, d.low + (d.n_values - 1) * d.step, log=d.log, step=d.step), int
+    n, step = d.n_values, d.step
+    if n is None or step is None:
+        return FloatDistribution(d.low, d.high, log=d.log), float
+    stepped = FloatDistribution(d.low, d.low + (n - 1) * step, step=step)
+    if abs(stepped.high - d.low - (n - 1) * step) > step / 2:
+        # Optuna counts steps in decimals of its own. Where it loses the last one, it is told of no step at all.
+        return FloatDistribution(d.low, d.high), float
+    return stepped, lambda value: min(float(value), stepped.high)
+
+
+def _frozen(store: Store, info: StudyInfo, trial: Trial, columns: Mapping[str, Any]) -> FrozenTrial:
+    from optuna.trial import FrozenTrial
+    from optuna.trial import TrialState as OptunaState
+
+    metrics = [metric.name for metric in info.spec.metrics]
+    values = None
+    if trial.state == TrialState.COMPLETE or (trial.state == TrialState.PRUNED and len(metrics) == 1):
+        values = [trial.values[name] for name in metrics if name in trial.values] or None
+    reports = [r for r in store.reports(info.name, trial.number) if metrics[0] in r.values]
+    # Optuna wants a start of every trial but waiting ones, also of those that ended before they could run.
+    ended = trial.finished_at if trial.finished_at is not None else info.created_at
+    began = trial.started_at if trial.started_at is not None else ended
+    return FrozenTrial(
+        number=trial.number,
+        trial_id=trial.number,
+        state=OptunaState[trial.state.value],
+        value=None,
+        values=values,
+        datetime_start=None if trial.state == TrialState.WAITING else _time(began),
+        datetime_complete=_time(ended) if trial.state.finished else None,
+        params={name: columns[name][1](value) for name, value in trial.params.items()},
+        distributions={name: columns[name][0] for name in trial.params},
+        user_attrs=_user_attrs(trial, store.attempts(info.name, trial.number), metrics),
+        system_attrs={},
+        intermediate_values={r.step: r.values[metrics[0]] for r in reports},
+    )
+
+
+def _user_attrs(trial: Trial, attempts: Sequence[Attempt], metrics: Sequence[str]) -> dict[str, Any]:
+    """What Optuna has no place for."""
+    others = {name: value for name, value in trial.values.items() if name not in metrics}
+    attrs: dict[str, Any] = {"wall_s": trial.wall_s, "attempts": [_attempt_row(attempt) for attempt in attempts]}
+    if others:
+        attrs["values"] = others
+    if trial.failure is not None:
+        attrs["failure"] = {"kind": trial.failure.kind.value, "message": trial.failure.message}
+    return attrs
