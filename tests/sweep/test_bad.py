@@ -58,7 +58,13 @@ def test_a_message_names_file_and_line_and_shows_no_traceback(name: str) -> None
 @pytest.mark.parametrize("name", FILES)
 def test_a_message_says_what_was_expected_or_what_to_do(name: str) -> None:
     text = snapshot(name)
-    needs_no_more = ("must be a finite number", "two choices are equal", "at least one value", "values must be a list", "needs 2 numbers")
+    needs_no_more = (
+        "must be a finite number",
+        "two choices are equal",
+        "at least one value",
+        "values must be a list",
+        "needs 2 numbers",
+    )
     assert "\n  expected: " in text or "\n  hint: " in text or any(words in text for words in needs_no_more)
 
 

@@ -30,7 +30,7 @@ def test_a_whole_sweep_is_read(adult: Sweep) -> None:
     )
     assert spec.resources == ResourceRequest(cpu=None, memory_mib=None, gpu=0.0)
     kinds = {FailureKind.OUT_OF_MEMORY, FailureKind.PREEMPTED, FailureKind.NODE_LOST, FailureKind.WORKER_LOST}
-    assert (spec.retry.max, spec.retry.on) == (3, kinds)
+    assert (spec.retry.max, spec.retry.on) == (3, frozenset(kinds))
     assert adult.executor == PluginSpec("inline")
     assert adult.store == "sqlite:///results/tuner.db"
     assert adult.register is None
@@ -188,8 +188,7 @@ def test_a_grid_ends_by_itself() -> None:
 
 def test_a_fixed_parameter_drops_what_can_no_longer_be_active(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(
-        "parameters:\n"
-        "  booster: [gbtree, dart]\n".replace("[gbtree, dart]", "{values: [gbtree, dart]}")
+        "parameters:\n  booster: [gbtree, dart]\n".replace("[gbtree, dart]", "{values: [gbtree, dart]}")
         + "  rate_drop: {low: 0.0, high: 0.5, when: {booster: dart}}\n"
         "  skip_drop: {low: 0.0, high: 0.5, when: {rate_drop: {low: 0.1}}}\n"
         "  depth: {low: 2, high: 9}\n"

@@ -7,7 +7,17 @@ from tuner.sweep._metrics import known_goal
 
 @pytest.mark.parametrize(
     "name",
-    ["loss", "val_loss", "test/mse", "rmse", "log_loss", "mean_absolute_error", "eval-perplexity", "RMSE", "valid_error"],
+    [
+        "loss",
+        "val_loss",
+        "test/mse",
+        "rmse",
+        "log_loss",
+        "mean_absolute_error",
+        "eval-perplexity",
+        "RMSE",
+        "valid_error",
+    ],
 )
 def test_losses_are_minimized(name: str) -> None:
     assert known_goal(name) == "minimize"

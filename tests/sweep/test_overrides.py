@@ -24,7 +24,9 @@ def test_text_is_typed_by_yaml_and_values_are_taken_as_they_are() -> None:
     assert parse(TEXT, overrides={"limits.trials": "20"}).spec.limits.trials == 20
     assert parse(TEXT, overrides={"limits.trials": 20}).spec.limits.trials == 20
     assert parse(TEXT, overrides={"limits.time": "1h30m"}).spec.limits.time_s == 5400
-    assert parse(TEXT, overrides={"objective.arguments.epochs": "5"}).spec.objective.options["arguments"] == {"epochs": 5}
+    assert parse(TEXT, overrides={"objective.arguments.epochs": "5"}).spec.objective.options["arguments"] == {
+        "epochs": 5
+    }
 
 
 def test_an_alias_may_be_used_and_means_the_same() -> None:
@@ -35,8 +37,12 @@ def test_an_alias_may_be_used_and_means_the_same() -> None:
 
 def test_short_forms_are_spelled_out() -> None:
     assert parse(TEXT, overrides={"metric.target": "1e-3"}).spec.metrics == (Metric("loss", "minimize", 1e-3),)
-    assert parse(TEXT, overrides={"sampler.n_startup_trials": "3"}).spec.sampler == PluginSpec("tpe", {"n_startup_trials": 3})
-    assert parse(TEXT, overrides={"sampler": PluginSpec("tpe", {"group": False})}).spec.sampler.options == {"group": False}
+    assert parse(TEXT, overrides={"sampler.n_startup_trials": "3"}).spec.sampler == PluginSpec(
+        "tpe", {"n_startup_trials": 3}
+    )
+    assert parse(TEXT, overrides={"sampler": PluginSpec("tpe", {"group": False})}).spec.sampler.options == {
+        "group": False
+    }
 
 
 def test_parameters_may_have_dots_in_their_names() -> None:
@@ -65,7 +71,8 @@ def test_list_positions_count_from_0() -> None:
     ("path", "value"),
     [
         ("limits.trials", "0"), ("limits.trails", "3"), ("nonsense", "1"), ("sampler", "tpee"), ("metric.5", "x"),
-        ("", "1"), ("limits.", "1"), (".trials", "1"), ("limits..trials", "1"), ("seed.low", "1"), ("parameters.lr", "{low: 1}"),
+        ("", "1"), ("limits.", "1"), (".trials", "1"), ("limits..trials", "1"), ("seed.low", "1"),
+        ("parameters.lr", "{low: 1}"),
     ],
 )  # fmt: skip
 def test_a_wrong_override_is_a_sweep_error_that_names_its_path(path: str, value: str) -> None:

@@ -106,7 +106,10 @@ def test_every_good_sweep_reads_back_equal(name: str) -> None:
 
 def test_what_yaml_cannot_hold_is_shown() -> None:
     spec = StudySpec(
-        "demo", (Metric("loss"),), SearchSpace({"x": Float(0, 1)}), PluginSpec("function", {"function": print, "n": [Path("a")]})
+        "demo",
+        (Metric("loss"),),
+        SearchSpace({"x": Float(0, 1)}),
+        PluginSpec("function", {"function": print, "n": [Path("a")]}),
     )
     text = to_yaml(spec)
     assert "built-in function print" in text

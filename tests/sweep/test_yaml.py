@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ def test_a_huge_text_is_refused() -> None:
 
 @pytest.mark.parametrize("bracket", ["[", "{a: "])
 def test_deep_nesting_is_refused(bracket: str) -> None:
-    with pytest.raises(SweepError, match="nested deeper|not closed"):
+    with pytest.raises(SweepError, match=r"nested deeper|not closed"):
         parse("a: " + bracket * 5000)
 
 
@@ -142,9 +143,8 @@ def test_any_text_is_a_sweep_or_a_sweep_error(text: str) -> None:
     )
 )
 def test_any_override_is_a_sweep_or_a_sweep_error(value: object) -> None:
+    # Whatever is no SweepError fails the test.
     text = "objective: {function: work:train}\nmetric: loss\nparameters: {x: {low: 0, high: 1}}\nlimits: {trials: 3}\n"
     for key in ("limits", "limits.time", "parameters.x", "metric", "resources.memory", "retry", "sampler", "objective"):
-        try:
+        with contextlib.suppress(SweepError):
             parse(text, overrides={key: value})
-        except SweepError as error:
-            assert str(error)

@@ -159,5 +159,9 @@ def _colon_hint(value: object) -> str | None:
     if len(parts) in (2, 3) and all(part.isdigit() for part in parts):
         units = ("h", "m", "s")[: len(parts)]
         counts = [(int(part), unit) for part, unit in zip(parts, units, strict=True)]
-        return f"write it as {''.join(f'{count}{unit}' for count, unit in counts if count)}" if any(map(int, parts)) else None
+        return (
+            f"write it as {''.join(f'{count}{unit}' for count, unit in counts if count)}"
+            if any(map(int, parts))
+            else None
+        )
     return None

@@ -204,12 +204,16 @@ def _metric(classes: Counter[str] | None) -> tuple[str, str]:
     most = classes.most_common(3)
     shown = ", ".join(f"{value!r} {count / classes.total():.0%}" for value, count in most)
     more = f" and {len(classes) - 3} more" if len(classes) > 3 else ""
-    return "roc_auc" if len(classes) == 2 else "balanced_accuracy", f"{len(classes)} classes ({shown}{more})"
+    if len(classes) == 2:
+        return "roc_auc", f"2 classes ({shown})"
+    ordered = all(_number(value) is not None for value in classes)
+    instead = "; if their order matters, xgboost.XGBRegressor and xgboost/regressor may serve better" if ordered else ""
+    return "balanced_accuracy", f"{len(classes)} classes ({shown}{more}){instead}"
 
 
 def _comment(text: str) -> str:
     """A text that stays one comment line, whatever the table holds."""
-    return re.sub(r"[^\x20-\x7e\u00a0-\ud7ff]", "?", text)[:160]
+    return re.sub(r"[^\x20-\x7e\u00a0-\ud7ff]", "?", text)[:200]
 
 
 def _relative(facts: _Facts) -> str:

@@ -244,7 +244,9 @@ def _scalar(found: ScalarNode, node: Node) -> ParamValue:
             return float(lowered.replace(".inf", "inf").replace(".nan", "nan"))
     except ValueError as error:
         raise node.error(f"is no {tag}", got=text) from error
-    raise node.error(f"the tag {str(found.tag).replace(_TAG, '!!')} has no meaning in a sweep", got=text, hint="remove the tag")
+    raise node.error(
+        f"the tag {str(found.tag).replace(_TAG, '!!')} has no meaning in a sweep", got=text, hint="remove the tag"
+    )
 
 
 def _integer(text: str) -> int:
