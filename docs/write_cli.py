@@ -78,7 +78,8 @@ def _parameters(command: Callable[..., None]) -> tuple[list[tuple[str, str, str]
 
 
 def _option(info: OptionInfo, name: str, kind: Any) -> str:
-    written = ", ".join(info.param_decls or (f"--{name}",))
+    first = [info.default] if isinstance(info.default, str) else []  # where Typer keeps the first name until it is used
+    written = ", ".join([*first, *(info.param_decls or ())] or [f"--{name}"])
     if kind is bool:
         return written
     return f"{written} {info.metavar or '/'.join(_choices(kind)) or name.upper()}"

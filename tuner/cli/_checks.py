@@ -20,6 +20,7 @@ from tuner.cli._standing import is_dead
 from tuner.core.ports import StudyInfo
 from tuner.dashboard import text
 from tuner.errors import StoreError
+from tuner.provenance import masked
 
 __all__ = ["Finding", "installation", "machine", "store"]
 
@@ -177,7 +178,7 @@ def store(url: str | None) -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("fail", "store", error.message, error.hint or "see --store and $TUNER_STORE")
         return
-    yield Finding("ok", "store", f"{where}: {len(infos)} {'study' if len(infos) == 1 else 'studies'}")
+    yield Finding("ok", "store", f"{masked(where)}: {len(infos)} {'study' if len(infos) == 1 else 'studies'}")
     if where.startswith("memory:"):
         return
     folder = store_folder(where)

@@ -1,45 +1,36 @@
-"""Writing answers: text, tables and JSON to standard output, remarks to standard error."""
+"""Writing answers: text, tables and JSON to standard output, remarks to standard error.
+
+By hand, not by Rich: a listing shall start at once, and what goes into a pipe shall have no padding and nothing cut off.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tuner.dashboard import text
 from tuner.trial import ParamValue
 
-__all__ = ["counted", "pairs", "params_line", "print_json", "remark", "say", "show_table", "stdout"]
+__all__ = ["counted", "flat", "pairs", "params_line", "print_json", "remark", "say", "short_path", "show_table"]
 
-_PIPE_WIDTH = 4000  # nothing is cut for programs and files
-
-
-class _Stdout(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to the verbs' frame, which ends the program in silence and well."""
-        raise
+_LONG_TEXT, _LONG_LIST, _LONG_TABLE = 120, 8, 12
 
 
-def stdout() -> Console:
-    """Standard output: as wide as the terminal, or as wide as need be; text is taken as it stands."""
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return _Stdout(width=width, markup=False, emoji=False, highlight=False)
-
-
-def say(line: str | Text = "") -> None:
+def say(line: str = "") -> None:
     """A line of the answer."""
-    stdout().print(line, soft_wrap=True)
+    typer.echo(line)
 
 
 def remark(line: str) -> None:
     """A line for a person, beside the answer."""
-    Console(stderr=True, markup=False, emoji=False, highlight=False).print(line, soft_wrap=True)
+    typer.echo(line, err=True)
 
 
 def print_json(data: Any) -> None:
@@ -48,28 +39,43 @@ def print_json(data: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()) -> None:
-    """A table without rules: columns in line, headers in bold, the last column cut first when the terminal is narrow.
+    """A table without rules. On a terminal, lines are cut at its width; elsewhere nothing is.
 
     Args:
         columns: Headers.
         rows: Cells, as many as columns.
         right: Columns to be aligned to the right.
     """
-    flush_right = set(right)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index, column in enumerate(columns):
-        last = index == len(columns) - 1
-        table.add_column(
-            column,
-            justify="right" if column in flush_right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=None,
-            min_width=None if last else len(column),
-        )
-    for row in rows:
-        table.add_row(*row)
-    stdout().print(table)
+    lines = [columns, *([cell.replace("\n", " ") for cell in row] for row in rows)]
+    widths = [max(map(_cells, column)) for column in zip(*lines, strict=True)]
+    flush_right = [column in set(right) for column in columns]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for index, line in enumerate(lines):
+        cells = [_pad(cell, width, is_right) for cell, width, is_right in zip(line, widths, flush_right, strict=True)]
+        written = _cut("  ".join(cells).rstrip(), room)
+        say(typer.style(written, bold=True) if index == 0 else written)
+
+
+def _cells(word: str) -> int:
+    """How many columns of a terminal the word takes."""
+    if word.isascii():
+        return len(word)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in word)
+    return len(word) + wide - sum(map(bool, map(unicodedata.combining, word)))
+
+
+def _pad(cell: str, width: int, is_right: bool) -> str:
+    space = " " * (width - _cells(cell))
+    return space + cell if is_right else cell + space
+
+
+def _cut(line: str, room: int | None) -> str:
+    if room is None or _cells(line) <= room:
+        return line
+    kept = line[: room - 1]
+    while _cells(kept) > room - 1:
+        kept = kept[:-1]
+    return kept + "…"
 
 
 def pairs(rows: Mapping[str, str], *, indent: str = "") -> list[str]:
@@ -93,3 +99,29 @@ def counted(counts: Mapping[str, int]) -> str:
         "WAITING": "waiting",
     }
     return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts.get(state)) or "none yet"
+
+
+def short_path(path: Path) -> str:
+    """The path from the working folder if it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested facts as dotted names; long texts, lists and tables by their size; what is empty is left out."""
+    rows: dict[str, str] = {}
+    for key, value in facts.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and len(value) <= _LONG_TABLE:
+            rows |= flat(value, f"{name}.")
+        elif isinstance(value, Mapping) or (isinstance(value, list | tuple) and len(value) > _LONG_LIST):
+            rows[name] = f"{len(value)} entries (-o json shows them)"
+        elif isinstance(value, str) and ("\n" in value or len(value) > _LONG_TEXT):
+            rows[name] = f"{text.pluralize(len(value.splitlines()), 'line')} (-o json shows them)"
+        elif isinstance(value, list | tuple):
+            rows |= {name: " ".join(map(str, value))} if value else {}
+        elif value is not None and value != "":
+            rows[name] = str(value)
+    return rows

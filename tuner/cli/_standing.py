@@ -33,11 +33,13 @@ def waiting_for(info: StudyInfo) -> str | None:
 
 
 def elapsed_s(info: StudyInfo, trials: Sequence[Trial], now_s: float) -> float:
-    """Seconds from the study's creation to now or, when nobody runs it, to its trials' last end."""
-    if info.state == "RUNNING" and not is_dead(info):
-        return max(now_s - info.created_at, 0.0)
-    ends = [at_s for trial in trials for at_s in (trial.started_at, trial.finished_at) if at_s is not None]
-    return max(max(ends, default=info.created_at) - info.created_at, 0.0)
+    """Seconds from the first trial's start to now or, when nobody runs the study, to the last trial's end."""
+    began_s = min((t.started_at for t in trials if t.started_at is not None), default=None)
+    if began_s is None:
+        return 0.0
+    ended_s = max((t.finished_at for t in trials if t.finished_at is not None), default=began_s)
+    runs = info.state == "RUNNING" and not is_dead(info)
+    return max(now_s if runs else ended_s, ended_s) - began_s
 
 
 def ranked(trials: Sequence[Trial], metric: Metric) -> list[Trial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,20 +10,20 @@ from typing import Any
 
 import typer
 
+from tuner.api.stores import store_url
 from tuner.api.study import Study
 from tuner.cli._failures import ExitCode
 from tuner.cli._options import Output
-from tuner.cli._output import counted, pairs, print_json, say
+from tuner.cli._output import counted, pairs, print_json, say, short_path
 from tuner.cli._progress import display
 from tuner.dashboard import text
 from tuner.dashboard._display import Display
 from tuner.dashboard.view import Snapshot, headline
 from tuner.export import trial_to_dict
+from tuner.provenance import masked
 from tuner.trial import Trial, TrialState
 
 __all__ = ["Ending", "conduct", "document", "lines"]
-
-_DEFAULT_STORE = "sqlite:///.tuner/tuner.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +109,10 @@ def lines(ending: Ending) -> list[str]:
     if best is not None:
         rows |= _best(study, best)
     if study.model_path:
-        rows["model"] = str(study.model_path)
+        rows["model"] = short_path(study.model_path)
     if study.model_error:
         rows["no model"] = headline(study.model_error)
-    busy = f", {ending.n_cpus:g} CPUs {ending.cpu_share:.0%} busy" if ending.cpu_share is not None else ""
+    busy = f", {ending.n_cpus:g} CPU(s) {ending.cpu_share:.0%} busy" if ending.cpu_share is not None else ""
     rows["time"] = text.duration(ending.elapsed_s) + busy
     told += pairs(rows)
     if best is not None:
@@ -150,7 +151,8 @@ def _failures(study: Study) -> dict[str, str]:
 
 
 def _store_option(study: Study) -> str:
-    return "" if study.store == _DEFAULT_STORE else f" --store {study.store}"
+    """What makes a command find the store again; a password in it is left for the user to fill in."""
+    return "" if study.store == store_url() else f" --store {shlex.quote(masked(study.store))}"
 
 
 def _next(study: Study) -> list[str]:
@@ -163,5 +165,5 @@ def _next(study: Study) -> list[str]:
     if study.model_path:
         data: Any = study.spec.objective.options.get("data")
         table = data.get("path") if isinstance(data, Mapping) else None
-        commands.append(f"tuner predict {study.model_path} {table or 'data.csv'}")
+        commands.append(f"tuner predict {short_path(study.model_path)} {table or 'data.csv'}")
     return [*commands, f"tuner export {name} --format csv{store}"]

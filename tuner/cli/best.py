@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuner.api.study import load_study
 from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
-from tuner.cli._output import pairs, print_json, say
+from tuner.cli._output import pairs, print_json, say, short_path
 from tuner.dashboard import text
 from tuner.errors import TunerError
 from tuner.export import trial_to_dict
@@ -35,4 +35,4 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
             for line in pairs(rows, indent="  "):
                 say(line)
     if model:
-        say(f"model  {model}")
+        say(f"model  {short_path(model)}")

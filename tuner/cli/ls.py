@@ -11,6 +11,7 @@ from tuner.cli._output import print_json, remark, show_table
 from tuner.cli._standing import is_dead
 from tuner.core.ports import StudyInfo
 from tuner.dashboard import text
+from tuner.provenance import masked
 
 __all__ = ["command"]
 
@@ -28,7 +29,7 @@ def command(store: StoreOption = None, output: OutputOption = Output.TEXT) -> No
     if output is Output.JSON:
         print_json([_document(info) for info in infos])
     elif not infos:
-        remark(f"no study in {store_url(store)} yet; `tuner run sweep.yaml` makes one")
+        remark(f"no study in {masked(store_url(store))} yet; `tuner run sweep.yaml` makes one")
     else:
         now_s = time.time()
         show_table(

@@ -10,7 +10,7 @@ import typer
 
 from tuner.api.study import Study, load_study
 from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
-from tuner.cli._output import pairs, print_json, say, show_table
+from tuner.cli._output import flat, pairs, print_json, say, show_table
 from tuner.cli._spaces import parameter_rows
 from tuner.cli._standing import trial_of
 from tuner.core.codec import encode_outcome
@@ -58,7 +58,7 @@ def _show_study(study: Study, output: Output) -> None:
         ("  parameter", "kind", "range", "when"), [(f"  {row[0]}", *row[1:]) for row in parameter_rows(info.spec.space)]
     )
     say("provenance")
-    for line in pairs(_flat(info.provenance), indent="  "):
+    for line in pairs(flat(info.provenance), indent="  "):
         say(line)
 
 
@@ -85,25 +85,6 @@ def _asked(spec: StudySpec) -> dict[str, str]:
 
 def _plugin(kind: str, options: Mapping[str, Any]) -> str:
     return f"{kind} ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else kind
-
-
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested facts as dotted names; long texts and lists by their size."""
-    rows: dict[str, str] = {}
-    for key, value in facts.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            if len(value) > 12:
-                rows[name] = f"{len(value)} entries (-o json shows them)"
-            else:
-                rows |= _flat(value, f"{name}.")
-        elif isinstance(value, list | tuple) and len(value) > 8:
-            rows[name] = f"{len(value)} entries (-o json shows them)"
-        elif isinstance(value, str) and ("\n" in value or len(value) > 120):
-            rows[name] = f"{len(value.splitlines())} lines (-o json shows them)"
-        elif value is not None:
-            rows[name] = str(value)
-    return rows
 
 
 def _show_trial(study: Study, trial: Trial, output: Output) -> None:

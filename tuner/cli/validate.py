@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from tuner import sweep
 from tuner.api.runs import prepare
 from tuner.cli._options import Output, OutputOption
-from tuner.cli._output import pairs, print_json, say
+from tuner.cli._output import flat, pairs, print_json, say
 from tuner.cli.run import overrides
 from tuner.core.ports import Objective
 from tuner.study import StudySpec
@@ -38,7 +37,7 @@ def command(
         print_json({"ok": True, **_facts(parts.spec, parts.objective), "spec": parts.spec.to_dict()})
         return
     say(f"OK  {file}")
-    for line in pairs({key: _told(value) for key, value in _facts(parts.spec, parts.objective).items()}, indent="  "):
+    for line in pairs(_lines(_facts(parts.spec, parts.objective)), indent="  "):
         say(line)
     say(f"next  tuner run {file}")
 
@@ -59,21 +58,18 @@ def _facts(spec: StudySpec, objective: Objective) -> dict[str, Any]:
         "sampler": spec.sampler.type,
         "pruner": spec.pruner.type,
         "limits": {name: value for name, value in limits.items() if value is not None},
-        "data": {key: value for key, value in objective.describe().items() if _is_short(value)},
+        "described": objective.describe(),
     }
 
 
-def _is_short(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\n" not in value and len(value) <= 120
-    return isinstance(value, int | float) or (isinstance(value, list | tuple | Mapping) and len(value) <= 8)
+def _lines(facts: dict[str, Any]) -> dict[str, str]:
+    """The facts in words: data by their shape, without digests and versions, which are for the record."""
+    rows = {key: _told(value) for key, value in facts.items() if key != "described"}
+    described = flat(facts["described"])
+    return rows | {name: said for name, said in described.items() if "sha256" not in name and "versions." not in name}
 
 
 def _told(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_told(inner)}" for key, inner in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return (
-            " x ".join(map(str, value)) if all(isinstance(item, int) for item in value) else ", ".join(map(str, value))
-        )
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_told(inner)}" for key, inner in value.items() if inner) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from tuner.core.events import Event
 from tuner.dashboard.view import Snapshot, View
+from tuner.provenance import masked
 from tuner.study import StudySpec
 from tuner.trial import Attempt, Trial
 
@@ -75,7 +76,7 @@ class Display(ABC):
         """What is being done, and where."""
         with self._lock:
             self._virtual = details.get("executor") == "simulated"
-            self._view.opened(spec, details)
+            self._view.opened(spec, {key: masked(value) for key, value in details.items()})  # no password on a screen
         self._changed()
 
     def update(self, events: Sequence[Event], entries: Sequence[Trial | Attempt]) -> None:

@@ -28,7 +28,7 @@ def progress_line(snapshot: Snapshot) -> str:
         best = snapshot.best
         parts.append(f"best {snapshot.metric.name} {text.number(best.value)} (trial {best.trial})")
     if snapshot.per_minute is not None:
-        parts.append(f"{snapshot.per_minute:.3g}/min")
+        parts.append(f"{text.pace(snapshot.per_minute)}/min")
     if snapshot.left_s is not None:
         parts.append(f"about {text.duration(snapshot.left_s)} left")
     return f"{text.clock(snapshot.elapsed_s)}  " + "; ".join(parts)

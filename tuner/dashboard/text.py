@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from tuner.dashboard.view import Counts, FailureNote, Snapshot
 from tuner.trial import ParamValue
 
-__all__ = ["clock", "counts", "drain", "duration", "failure", "memory", "number", "param", "pluralize", "sparkline"]
+__all__ = [
+    "clock",
+    "counts",
+    "drain",
+    "duration",
+    "failure",
+    "memory",
+    "number",
+    "pace",
+    "param",
+    "pluralize",
+    "sparkline",
+]
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS = "_.-~=+*#"
@@ -43,6 +55,11 @@ def clock(seconds: float) -> str:
     """``1:02:03``: of one width for a column of lines."""
     whole = int(max(seconds, 0.0))
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def pace(per_minute: float) -> str:
+    """Trials per minute, without more digits than say something: ``0.25``, ``19.2``, ``3,600``."""
+    return f"{per_minute:,.0f}" if per_minute >= 100 else f"{per_minute:.3g}"
 
 
 def memory(mib: float) -> str:

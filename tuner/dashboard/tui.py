@@ -62,7 +62,7 @@ class Screen:
         yield self._labelled("trials", [(part, None) for part in text.counts(now.counts) or ["none yet"]], width)
         if now.best is not None and now.metric is not None:
             yield self._best_line(width)
-        pace = [f"{now.per_minute:.3g} trials/min"] if now.per_minute is not None else []
+        pace = [f"{text.pace(now.per_minute)} trials/min"] if now.per_minute is not None else []
         pace += [f"about {text.duration(now.left_s)} left"] if now.left_s is not None else []
         if pace:
             yield self._labelled("pace", [(part, None) for part in pace], width)

@@ -1,0 +1,38 @@
+"""The pages that are made from the code are the code's."""
+
+import importlib.util
+from pathlib import Path
+
+import tuner
+from tuner.cli._app import VERBS
+
+DOCS = Path(tuner.__file__).resolve().parent.parent / "docs"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_of_the_command_line_is_current():
+    assert (DOCS / "cli.md").read_text(encoding="utf-8") == script("write_cli").render(), "run docs/write_cli.py"
+
+
+def test_the_reference_has_every_verb_and_every_option_of_run():
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    for verbs in VERBS.values():
+        for verb in verbs:
+            assert f"### tuner {verb}\n" in page
+    for option in ("--set PATH=VALUE", "--output, -o text/json", "--store URL", "--executor ray/inline"):
+        assert f"| `{option}` |" in page
+
+
+def test_the_picture_of_the_display_can_be_drawn_again(tmp_path, monkeypatch):
+    module = script("draw_progress")
+    monkeypatch.setattr(module, "PICTURE", tmp_path / "progress.svg")
+    module.main()
+    drawn = (tmp_path / "progress.svg").read_text(encoding="utf-8")
+    for told in ("breast-cancer", "23/40", "stopped&#160;early", "out_of_memory", "Ctrl-C"):
+        assert told in drawn
