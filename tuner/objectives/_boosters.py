@@ -3,7 +3,7 @@
 Both are driven through their native boosters, not through ``fit``: the binned training matrix is built once for many trials,
 and the predictions of the validation rows grow by one tree a round inside the library (XGBoost caches them for a matrix that it
 has seen, LightGBM keeps the scores of its validation sets), so scoring every round costs time linear in the rounds. Models
-are the same as ``fit`` gives, bit for bit (tested). The exception is XGBoost's ``dart``, whose older trees are weighted anew
+are the same as ``fit`` gives (tested, to the last bit but for the order in which dart sums its trees). The exception is XGBoost's ``dart``, whose older trees are weighted anew
 every round: it predicts from all trees each time, so a larger ``report_every`` pays there.
 """
 

@@ -124,7 +124,7 @@ class Preparation:
         weights = _at(self.table.weights, rows)
         if self.class_weight is None:
             return weights
-        by_class = compute_sample_weight(self.class_weight, self.table.y[rows])
+        by_class = np.asarray(compute_sample_weight(self.class_weight, self.table.y[rows]))
         return by_class if weights is None else by_class * weights
 
 

@@ -7,6 +7,7 @@ rare or were not seen when it was fitted are handled by the encoder: no predicti
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
@@ -15,6 +16,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import SelectPercentile, VarianceThreshold, f_classif, f_regression
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     MinMaxScaler,
@@ -133,8 +135,7 @@ def make_transformer(
     selecting = choices.select_percentile < 100
     if selecting and choices.imputer == "none":
         choices = replace(choices, imputer="median")
-    columns = positions(features)
-    parts = _parts(choices, columns, seed, n_rows)
+    parts = _parts(choices, positions(features), task, seed=seed, n_rows=n_rows)
     if all(step == "passthrough" for _, step, _ in parts) and not selecting:
         return None
     steps: list[tuple[str, Any]] = [("columns", ColumnTransformer(parts, sparse_threshold=0.0))]
@@ -146,7 +147,7 @@ def make_transformer(
 
 
 def _parts(
-    choices: Choices, columns: Mapping[Kind, list[int]], seed: int, n_rows: int
+    choices: Choices, columns: Mapping[Kind, list[int]], task: Task, *, seed: int, n_rows: int
 ) -> list[tuple[str, Any, list[int]]]:
     numbers = [*columns["number"], *columns["date"]]
     parts: list[tuple[str, Any, list[int]]] = []
@@ -160,7 +161,7 @@ def _parts(
         missing = None
         if choices.categorical_imputer == "most_frequent":
             missing = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
-        parts.append(("categories", _chain(missing, _encoder(choices, seed)), columns["category"]))
+        parts.append(("categories", _chain(missing, _encoder(choices, task, seed)), columns["category"]))
     return parts
 
 
@@ -187,9 +188,17 @@ def _scaler(name: str, seed: int, n_rows: int) -> Any:
     return kinds[name]() if name in kinds else None
 
 
-def _encoder(choices: Choices, seed: int) -> Any:
-    if choices.encoder == "target":
+def _target_encoder(task: Task, seed: int) -> TargetEncoder:
+    """The cross-fit is seeded: by a splitter since scikit-learn 1.9, by ``random_state`` before."""
+    if inspect.signature(TargetEncoder).parameters["random_state"].default is None:
         return TargetEncoder(random_state=seed)
+    kind = StratifiedKFold if task == "classification" else KFold
+    return TargetEncoder(cv=kind(5, shuffle=True, random_state=seed))
+
+
+def _encoder(choices: Choices, task: Task, seed: int) -> Any:
+    if choices.encoder == "target":
+        return _target_encoder(task, seed)
     if choices.encoder == "onehot":
         return OneHotEncoder(
             handle_unknown="infrequent_if_exist", max_categories=int(choices.max_categories), sparse_output=False
