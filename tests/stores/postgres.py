@@ -32,11 +32,12 @@ def server() -> URL:
 
 
 def run(statement: str, database: str | None = None) -> list[tuple[object, ...]]:
-    """Run one statement outside a transaction."""
+    """Run one statement outside a transaction; tuner's tables need no prefix."""
     url = server() if database is None else server().set(database=database)
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
+            connection.execute(text("SET search_path TO tuner, public"))
             result = connection.execute(text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []
     finally:

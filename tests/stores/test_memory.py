@@ -17,8 +17,8 @@ class TestMemoryStore(StoreTestCase):
         return f"memory://{uuid.uuid4().hex}"
 
 
-def test_a_store_without_a_name_is_its_own():
-    one, other = MemoryStore("memory://"), MemoryStore("memory://")
+def test_a_store_without_a_url_is_its_own():
+    one, other = MemoryStore(), MemoryStore()
     one.create(example_spec("demo"), {}).close("COMPLETE")
     assert [info.name for info in one.studies()] == ["demo"]
     assert list(other.studies()) == []

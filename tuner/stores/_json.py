@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import PurePath
 from typing import Any
 
@@ -17,6 +18,7 @@ from tuner.errors import StoreError
 __all__ = ["dumps", "loads", "plain_text"]
 
 _TAG = "$float"
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def _convert(value: object) -> object:
@@ -66,9 +68,7 @@ def loads(text: str) -> Any:
 
 def plain_text(text: str) -> str:
     """``text`` without what PostgreSQL's TEXT cannot hold: NUL and lone surrogates become U+FFFD."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _tagged(value: Any) -> Any:

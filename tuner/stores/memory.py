@@ -59,7 +59,7 @@ class _Shelf:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
-_named: dict[str, _Shelf] = {}
+_shared: dict[str, _Shelf] = {}
 
 
 class _MemoryLog(StudyLog):
@@ -122,20 +122,19 @@ class MemoryStore(Store):
     """Studies in memory, with the leases and fences of the other stores.
 
     Args:
-        url: ``memory://`` for a store of its own; ``memory://NAME`` for the one that all of this process share by that name,
-            which stays as long as the process.
+        url: ``memory://`` or ``memory://NAME``: the store that all of this process share by that URL, which stays as long as
+            the process. None for a store of its own.
         lease_s: How long a lease lasts when it is not renewed, at least 0.
 
     Raises:
         StoreUnreachable: The URL is another store's.
     """
 
-    def __init__(self, url: str = _SCHEME, *, lease_s: float = LEASE_S) -> None:
-        if not url.startswith(_SCHEME):
+    def __init__(self, url: str | None = None, *, lease_s: float = LEASE_S) -> None:
+        if url is not None and not url.startswith(_SCHEME):
             raise StoreUnreachable(f"{url!r} is no store in memory; expected memory:// or memory://NAME")
-        name = url.removeprefix(_SCHEME)
-        self._url, self._lease_s = url, lease_s
-        self._shelf = _named.setdefault(name, _Shelf()) if name else _Shelf()
+        self._url, self._lease_s = url or _SCHEME, lease_s
+        self._shelf = _Shelf() if url is None else _shared.setdefault(url, _Shelf())
 
     def create(self, spec: StudySpec, provenance: Mapping[str, Any]) -> StudyLog:
         """A new study with an empty log."""
