@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
+import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.cluster.address import HostPort, check_port, parse_address
-from tuner.cluster.environment import prepare_environment
+from tuner.cluster.environment import prepare_environment, print_notices
 from tuner.cluster.folder import make_folder, remove_folder
 from tuner.cluster.nodes import living_nodes
 from tuner.cluster.probe import check_head
@@ -155,8 +157,6 @@ class _Owner(threading.Thread):
 
 def _in_use() -> bool:
     """Whether this process is connected to a Ray already, by the caller's own doing."""
-    import sys
-
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
 
@@ -169,6 +169,7 @@ def _open(options: ClusterOptions, folder: Path | None, release: Callable[[], No
     else:
         assert options.address is not None
         context = _attach(parse_address(options.address), options)
+    print_notices(False)
     url = context.dashboard_url
     info = context.address_info
     return Cluster(info["gcs_address"], f"http://{url}" if url else None, folder, release)
@@ -198,7 +199,7 @@ def _start(options: ClusterOptions, folder: Path) -> Any:
         include_dashboard=options.dashboard,
         namespace=NAMESPACE,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         _temp_dir=str(folder),
         _node_ip_address=_loopback(),
     )
@@ -240,7 +241,7 @@ def _attach(address: HostPort, options: ClusterOptions) -> Any:
         address=str(address),
         namespace=NAMESPACE,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         runtime_env={"working_dir": options.working_dir} if options.working_dir else None,
     )
 
@@ -250,6 +251,7 @@ def _shut_down(folder: Path | None) -> None:
 
     with contextlib.suppress(Exception):
         ray.shutdown()
+        print_notices(True)
     if folder is not None:
         remove_folder(folder)
 

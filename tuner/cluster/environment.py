@@ -12,13 +12,13 @@ import secrets
 import sys
 from pathlib import Path
 
-__all__ = ["prepare_environment"]
+__all__ = ["prepare_environment", "print_notices"]
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no statistics to the outside, and no notice about them
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # we hide GPUs from CPU attempts ourselves; Ray would warn about it
     "RAY_DEDUP_LOGS": "0",  # attempts' output goes into their logs, not through Ray
-    "RAY_TQDM": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # attempts' errors are outcomes
 }
 _MODE = "RAY_AUTH_MODE"
 
@@ -41,6 +41,16 @@ def prepare_environment(private: Path | None) -> None:
 
         ray._raylet.Config.initialize("")
         ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def print_notices(wanted: bool) -> None:
+    """Whether Ray prints what its processes notice ("A worker died ...") among our own display.
+
+    ``log_to_driver=False`` leaves these in, and there is no public switch; without this one they are merely printed.
+    """
+    import ray
+
+    ray._private.worker._worker_logs_enabled = wanted
 
 
 def _token_file() -> Path:

@@ -25,6 +25,7 @@ SHORT_S = 0.05
 HELD_S = 5.0
 KILL_CONFIRM_S = 5.0
 DOUBT_S = 10.0
+_OF_A_WORKER = frozenset({FailureKind.WORKER_LOST, FailureKind.OUT_OF_MEMORY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,11 @@ class Board:
         self._free(task, now_s)
 
     def failed(self, number: int, failure: Failed, now_s: float) -> None:
-        """A task has ended without a result: its process or its node is gone, or we killed it."""
+        """A task has ended without a result: its process or its node is gone, or we killed it.
+
+        Which of several attempts brought the process down does not show, since those before it were over within
+        milliseconds. So all of which nothing is known go out again, each by itself, and the culprit fails alone.
+        """
         task = self._tasks.pop(number, None)
         if task is None:
             return
@@ -202,7 +207,7 @@ class Board:
         for key, entry in self._open(task):
             if task.verdict is not None and key == task.guilty:
                 self._finish(entry, task.verdict, None, None, now_s)
-            elif entry.started or len(task.keys) == 1:
+            elif len(task.keys) == 1 or entry.n_reports or (entry.started and failure.kind not in _OF_A_WORKER):
                 outcome = failure if entry.stop is None else stopped(entry.stop, entry.last_step)
                 self._finish(entry, outcome, None, None, now_s)
         self._send_again(task, now_s, alone=True)

@@ -1,0 +1,160 @@
+"""The objective of the executors' conformance suite; worker processes import it from here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tuner.core.ports import Context, Objective
+from tuner.errors import InvalidParams, TrialPruned
+from tuner.trial import Params
+
+__all__ = ["Deed", "Unpicklable"]
+
+_LONGEST_S = 120.0
+
+
+class Deed(Objective):
+    """Does what the parameter ``do`` names; the other parameters say how much of it, and where to leave traces.
+
+    Traces are lines in the file ``trace``: what happened, the trial, and a clock that all processes of a machine share.
+    """
+
+    def run(self, params: Params, context: Context) -> Mapping[str, float] | float | None:
+        """Do it."""
+        _trace(params, "begin", context)
+        try:
+            return _DEEDS[str(params["do"])](params, context)
+        finally:
+            _trace(params, "end", context)
+
+
+class Unpicklable(Objective):
+    """Holds what cannot be sent to another process."""
+
+    def __init__(self) -> None:
+        self.connection = threading.Lock()
+
+    def run(self, params: Params, context: Context) -> float:
+        """Never reached."""
+        raise AssertionError("an objective that cannot be sent was run")
+
+
+def _trace(params: Params, what: str, context: Context) -> None:
+    path = params.get("trace")
+    if path is not None:
+        with Path(str(path)).open("a") as file:
+            file.write(f"{what} {context.trial} {os.getpid()} {time.monotonic()}\n")
+
+
+def _value(params: Params, context: Context) -> float:
+    time.sleep(float(params.get("sleep_s") or 0.0))
+    return float(context.trial)
+
+
+def _report(params: Params, context: Context) -> float:
+    for step in range(int(params["n"] or 0)):
+        context.report(step, loss=float(step), other=float(context.trial))
+    return 1.0
+
+
+def _report_until_stopped(params: Params, context: Context) -> float:
+    deadline_s = time.monotonic() + _LONGEST_S
+    step = 0
+    while time.monotonic() < deadline_s:
+        context.report(step, loss=1.0)
+        step += 1
+        time.sleep(0.01)
+    raise AssertionError("it was never told to stop")
+
+
+def _listen(params: Params, context: Context) -> float:
+    deadline_s = time.monotonic() + _LONGEST_S
+    while context.stop_requested is None:
+        if time.monotonic() > deadline_s:
+            raise AssertionError("it was never told to stop")
+        time.sleep(0.02)
+    raise TrialPruned(context.stop_requested)
+
+
+def _hang(params: Params, context: Context) -> float:
+    print("about to hang", flush=True)
+    time.sleep(_LONGEST_S)
+    return 1.0
+
+
+def _raise(params: Params, context: Context) -> float:
+    print("about to raise")
+    raise KeyError("the culprit")
+
+
+def _invalid(params: Params, context: Context) -> float:
+    raise InvalidParams("depth and width exclude each other")
+
+
+def _memory(params: Params, context: Context) -> float:
+    raise MemoryError("no room for the table")
+
+
+def _exit(params: Params, context: Context) -> float:
+    sys.exit(3)
+
+
+def _crash(params: Params, context: Context) -> float:
+    print("about to crash", flush=True)
+    time.sleep(float(params.get("sleep_s") or 0.0))
+    os._exit(3)
+
+
+def _kill(params: Params, context: Context) -> float:
+    context.report(0, loss=7.0)
+    print("about to be killed", flush=True)
+    time.sleep(float(params.get("sleep_s") or 0.0))
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(_LONGEST_S)
+    return 1.0
+
+
+def _print(params: Params, context: Context) -> float:
+    print("the first line")
+    for _ in range(int(params["n"] or 0)):
+        print("x" * 99)
+    print("the last line")
+    return 1.0
+
+
+def _grant(params: Params, context: Context) -> Mapping[str, float]:
+    return {
+        "loss": 0.0,
+        "cpu": context.grant.cpu,
+        "seed": float(context.seed),
+        "hidden_gpus": float(os.environ.get("CUDA_VISIBLE_DEVICES") == ""),
+        "params_kept": float(
+            params == {**params, "int": 3, "float": 0.1 + 0.2, "none": None, "true": True, "text": "größe"}
+        ),
+    }
+
+
+_DEEDS: Mapping[str, Callable[[Params, Context], Any]] = {
+    "value": _value,
+    "report": _report,
+    "report until stopped": _report_until_stopped,
+    "listen": _listen,
+    "hang": _hang,
+    "raise": _raise,
+    "nan": lambda params, context: float("nan"),
+    "nothing": lambda params, context: None,
+    "invalid": _invalid,
+    "memory": _memory,
+    "exit": _exit,
+    "crash": _crash,
+    "kill": _kill,
+    "print": _print,
+    "grant": _grant,
+}
