@@ -22,6 +22,7 @@ from tuner.core.codec import encode_outcome
 from tuner.core.ports import Store, StudyInfo
 from tuner.errors import TunerError, closest
 from tuner.space import Categorical, Constant, Distribution, Int
+from tuner.study import Metric
 from tuner.trial import Attempt, ParamValue, Report, Trial, TrialState
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Format", "export", "trial_to_dict", "trials_frame"]
 
 Format = Literal["csv", "parquet", "json", "optuna"]
+_MAX_REPORTS = 250_000  # some 100 MB
 FORMATS: tuple[Format, ...] = ("csv", "parquet", "json", "optuna")
 
 
@@ -193,8 +195,19 @@ def _write_json(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
     file.write(b'{"study": ' + _json(head))
     _write_list(file, "trials", (trial_to_dict(trial) for trial in trials))
     _write_list(file, "attempts", (_attempt_row(attempt) for attempt in store.attempts(info.name)))
-    _write_list(file, "reports", (_report_row(r) for trial in trials for r in store.reports(info.name, trial.number)))
+    reports_of = _reports_by_trial(store, info.name, trials)
+    _write_list(file, "reports", (_report_row(report) for trial in trials for report in reports_of(trial.number)))
     file.write(b"}\n")
+
+
+def _reports_by_trial(store: Store, name: str, trials: Sequence[Trial]) -> Callable[[int], Sequence[Report]]:
+    """Trial number -> its reports: read all at once where memory bears it, else trial by trial, which is slower."""
+    if sum(trial.steps for trial in trials) > _MAX_REPORTS:
+        return lambda number: store.reports(name, number)
+    rows: dict[int, list[Report]] = {}
+    for report in store.reports(name):
+        rows.setdefault(report.trial, []).append(report)
+    return lambda number: rows.get(number, ())
 
 
 def _write_list(file: IO[bytes], key: str, rows: Iterator[dict[str, Any]]) -> None:
@@ -253,12 +266,14 @@ def _write_optuna(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
             logs, self._unread = self._unread, []
             yield from logs
 
-    spec = info.spec
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names of metrics are an experimental feature; steps: see _optuna_column
-        storage = JournalStorage(Writer())
+    spec, trials = info.spec, store.trials(info.name)
+    attempts: dict[int, list[Attempt]] = {}
+    for attempt in store.attempts(info.name):
+        attempts.setdefault(attempt.trial, []).append(attempt)
+    reports_of = _reports_by_trial(store, info.name, trials)
+    with _quiet_optuna():
         study = optuna.create_study(
-            storage=storage,
+            storage=JournalStorage(Writer()),
             sampler=optuna.samplers.RandomSampler(),
             study_name=info.name,
             directions=[metric.goal for metric in spec.metrics],
@@ -267,8 +282,25 @@ def _write_optuna(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
         for part, value in (("sampler", spec.sampler.type), ("pruner", spec.pruner.type), ("seed", spec.seed)):
             study.set_user_attr(f"tuner:{part}", value)
         columns = {parameter: _optuna_column(d) for parameter, d in spec.space.items()}
-        for trial in store.trials(info.name):
-            study.add_trial(_frozen(store, info, trial, columns))
+        for trial in trials:
+            frozen = _frozen(info, trial, columns, reports_of(trial.number))
+            frozen.user_attrs = _user_attrs(trial, attempts.get(trial.number, ()), spec.metrics)
+            study.add_trial(frozen)
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Without its note of each new study, and its warnings: of names of metrics, and of steps (see ``_optuna_column``)."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _optuna_column(d: Distribution) -> tuple[BaseDistribution, Callable[[Any], Any]]:
@@ -292,7 +324,7 @@ def _optuna_column(d: Distribution) -> tuple[BaseDistribution, Callable[[Any], A
     return stepped, lambda value: min(float(value), stepped.high)
 
 
-def _frozen(store: Store, info: StudyInfo, trial: Trial, columns: Mapping[str, Any]) -> FrozenTrial:
+def _frozen(info: StudyInfo, trial: Trial, columns: Mapping[str, Any], reports: Sequence[Report]) -> FrozenTrial:
     from optuna.trial import FrozenTrial
     from optuna.trial import TrialState as OptunaState
 
@@ -300,7 +332,6 @@ def _frozen(store: Store, info: StudyInfo, trial: Trial, columns: Mapping[str, A
     values = None
     if trial.state == TrialState.COMPLETE or (trial.state == TrialState.PRUNED and len(metrics) == 1):
         values = [trial.values[name] for name in metrics if name in trial.values] or None
-    reports = [r for r in store.reports(info.name, trial.number) if metrics[0] in r.values]
     # Optuna wants a start of every trial but waiting ones, also of those that ended before they could run.
     ended = trial.finished_at if trial.finished_at is not None else info.created_at
     began = trial.started_at if trial.started_at is not None else ended
@@ -314,15 +345,16 @@ def _frozen(store: Store, info: StudyInfo, trial: Trial, columns: Mapping[str, A
         datetime_complete=_time(ended) if trial.state.finished else None,
         params={name: columns[name][1](value) for name, value in trial.params.items()},
         distributions={name: columns[name][0] for name in trial.params},
-        user_attrs=_user_attrs(trial, store.attempts(info.name, trial.number), metrics),
+        user_attrs={},
         system_attrs={},
-        intermediate_values={r.step: r.values[metrics[0]] for r in reports},
+        intermediate_values={r.step: r.values[metrics[0]] for r in reports if metrics[0] in r.values},
     )
 
 
-def _user_attrs(trial: Trial, attempts: Sequence[Attempt], metrics: Sequence[str]) -> dict[str, Any]:
+def _user_attrs(trial: Trial, attempts: Sequence[Attempt], metrics: Sequence[Metric]) -> dict[str, Any]:
     """What Optuna has no place for."""
-    others = {name: value for name, value in trial.values.items() if name not in metrics}
+    optunas = {metric.name for metric in metrics}
+    others = {name: value for name, value in trial.values.items() if name not in optunas}
     attrs: dict[str, Any] = {"wall_s": trial.wall_s, "attempts": [_attempt_row(attempt) for attempt in attempts]}
     if others:
         attrs["values"] = others
