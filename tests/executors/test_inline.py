@@ -269,8 +269,8 @@ def test_what_an_attempt_printed_is_its_log_and_nothing_makes_no_file(opened, tm
     print("the engine's progress")
     until_finished(executor)
 
-    assert [p.name for p in (tmp_path / "logs").iterdir()] == ["0.1.log"]
-    assert (tmp_path / "logs" / "0.1.log").read_text() == "epoch 1\nfrom a child\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["0.1.log"]
+    assert (tmp_path / "0.1.log").read_text() == "epoch 1\nfrom a child\n"
     assert capsys.readouterr().out == "epoch 1\nthe engine's progress\n"
 
 
@@ -385,7 +385,7 @@ def test_a_breakpoint_in_the_objective_reads_the_terminal_and_can_change_it(tmp_
 
     assert "42.0" in said
     assert "OUTCOME Completed(values={'loss': 0.25})" in said
-    assert "(Pdb)" in (tmp_path / "out" / "logs" / "0.1.log").read_text()
+    assert "(Pdb)" in (tmp_path / "out" / "0.1.log").read_text()
 
 
 def test_quitting_the_debugger_interrupts_the_sweep(tmp_path):

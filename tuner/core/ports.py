@@ -186,7 +186,7 @@ class Executor(ABC):
 
     @abstractmethod
     def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:
-        """Get ready to run attempts of ``objective``. ``directory`` is for logs (``logs/<trial>.<attempt>.log``).
+        """Get ready to run attempts of ``objective``. ``directory`` is for logs (``<trial>.<attempt>.log``).
 
         Raises:
             ExecutorError: Attempts cannot be run there.

@@ -14,7 +14,7 @@ _READ_BYTES = 1 << 20
 
 
 class AttemptLogs:
-    """Writes ``logs/<trial>.<attempt>.log``, each when there is something to write.
+    """Writes ``<trial>.<attempt>.log``, each when there is something to write.
 
     While an attempt runs, what it prints arrives bit by bit; when it has ended, its log replaces that; when it was killed,
     the file that its process had written into is read, if it is on this machine.
@@ -24,7 +24,7 @@ class AttemptLogs:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._folder = directory / "logs"
+        self._folder = directory
         self._open: dict[Key, LogPart] = {}
 
     def _path(self, key: Key) -> Path:

@@ -268,7 +268,7 @@ class Inline(Executor):
             return
         # A full disk costs the log, not the sweep.
         with contextlib.suppress(OSError):
-            folder = self._directory / "logs"
+            folder = self._directory
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{result.trial}.{result.attempt}.log").write_bytes(result.log)
 

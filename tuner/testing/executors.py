@@ -15,6 +15,8 @@ each with one CPU. ``has_processes`` says whether attempts run in processes of t
 Needs pytest.
 """
 
+# ruff: noqa: D102 -- a test's name says what it tests
+
 from __future__ import annotations
 
 import threading
@@ -109,7 +111,7 @@ class Drive:
 
     def log(self, trial: int) -> str:
         """The log of a trial's first attempt; empty when there is none."""
-        path = self.directory / "logs" / f"{trial}.1.log"
+        path = self.directory / f"{trial}.1.log"
         return path.read_text() if path.exists() else ""
 
 
