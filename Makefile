@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Bytecode is compiled once here: else the six processes of the first Ray would all compile the same thousand files at once.
 # uv installs in a tenth of pip's time; where it cannot (a platform without wheels, an index that only pip knows) pip does.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(BIN)/pip install --quiet $(1)
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1) || $(BIN)/pip install --quiet $(1)
 
 .PHONY: help quickstart test lint types imports check examples slow swarm bench bench-peers docs dist clean
 
