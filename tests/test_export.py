@@ -27,7 +27,7 @@ from tuner.space import Categorical, Constant, Float, Int, SearchSpace
 from tuner.stores.memory import MemoryStore
 from tuner.stores.sql import SqlStore
 from tuner.study import Metric, PluginSpec, StudySpec
-from tuner.trial import Attempt, Completed, Failed, FailureKind, Pruned, Trial, TrialState
+from tuner.trial import Attempt, Completed, Failed, FailureKind, ParamValue, Pruned, Trial, TrialState
 
 T0 = 1_790_000_000.25
 SPACE = SearchSpace(
@@ -43,8 +43,8 @@ SPACE = SearchSpace(
         "bootstrap": Categorical([True, False], when={"größe": "klein"}),
     }
 )
-COMMON = {"lr": 0.01, "drop": 0.3, "layers": 3, "batch": 240, "seed": 7}
-PARAMS = [
+COMMON: dict[str, ParamValue] = {"lr": 0.01, "drop": 0.3, "layers": 3, "batch": 240, "seed": 7}
+PARAMS: list[dict[str, ParamValue]] = [
     COMMON | {"größe": "klein", "flag": True, "depth": 4, "bootstrap": False},
     COMMON | {"größe": None, "flag": 1},
     COMMON | {"größe": 2, "flag": "True"},
@@ -314,7 +314,7 @@ def test_wrong_requests_are_told(store, tmp_path):
     with pytest.raises(StudyNotFound):
         export(store, "nothing", tmp_path / "x.csv", "csv")
     with pytest.raises(TunerError, match="formats are csv") as caught:
-        export(store, "demo", tmp_path / "x", "parket")
+        export(store, "demo", tmp_path / "x", "parket")  # type: ignore[arg-type]
     assert "parquet" in str(caught.value.hint)
     with pytest.raises(TunerError, match="is a folder"):
         export(store, "demo", tmp_path, "csv")

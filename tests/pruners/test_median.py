@@ -13,7 +13,7 @@ from tuner.trial import Trial, TrialState
 LOSS = Metric("loss")
 
 
-def complete(pruner, number, curve):
+def complete(pruner: MedianPruner, number: int, curve: dict[int, float]) -> None:
     for step, value in curve.items():
         assert pruner.judge(number, step, value) is None
     pruner.finish(Trial(number, TrialState.COMPLETE, {}, {"loss": 0.0}))

@@ -6,11 +6,12 @@ import optuna
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuner.core.ports import Pruner
 from tuner.pruners.asha import AshaPruner
 from tuner.pruners.median import MedianPruner
 from tuner.study import Goal, Metric
 from tuner.testing.pruners import run_course
-from tuner.trial import TrialState
+from tuner.trial import Trial, TrialState
 
 STATES = {
     TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
@@ -19,20 +20,20 @@ STATES = {
 }
 
 
-class Oracle:
+class Oracle(Pruner):
     """An Optuna study that is told what our pruner is told, in the same order."""
 
     def __init__(self, goal: Goal, pruner: optuna.pruners.BasePruner) -> None:
         self.study = optuna.create_study(direction=goal, pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=1))
         self.trials: dict[int, optuna.Trial] = {}
 
-    def judge(self, trial, step, value):
+    def judge(self, trial: int, step: int, value: float) -> str | None:
         if trial not in self.trials:
             self.trials[trial] = self.study.ask()
         self.trials[trial].report(value, step)
         return "stop" if self.trials[trial].should_prune() else None
 
-    def finish(self, trial):
+    def finish(self, trial: Trial) -> None:
         state = STATES[trial.state]
         values = 0.0 if trial.state == TrialState.COMPLETE else None
         self.study.tell(self.trials[trial.number], values, state=state)

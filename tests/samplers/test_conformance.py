@@ -1,12 +1,17 @@
 """Every sampler in the folder, run through the public suite."""
 
+from typing import Any
+
 import pytest
 
 from tuner import plugins
 from tuner.study import PluginSpec
 from tuner.testing.samplers import SamplerTestCase
 
-OPTIONS = {"grid": {"points": 3}, "optuna": {"class": "optuna.samplers:TPESampler", "n_startup_trials": 5}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "grid": {"points": 3},
+    "optuna": {"class": "optuna.samplers:TPESampler", "n_startup_trials": 5},
+}
 
 
 class TestEverySampler(SamplerTestCase):

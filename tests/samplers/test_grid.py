@@ -2,6 +2,7 @@
 
 import itertools
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,25 +15,27 @@ from tuner.samplers.grid import GridSampler
 from tuner.space import Categorical, Constant, Float, Int, SearchSpace
 from tuner.study import Metric, PluginSpec
 from tuner.testing.samplers import CONDITIONAL, FINITE
+from tuner.trial import Params, ParamValue
 
 LOSS = (Metric("loss"),)
 
 
-def grid(space, seed=1, **options):
+def grid(space: SearchSpace, seed: int = 1, **options: Any) -> GridSampler:
     return GridSampler(Problem(space, LOSS, seed), **options)
 
 
-def everything(sampler, limit=5000):
+def everything(sampler: GridSampler, limit: int = 5000) -> list[Params]:
     suggestions = sampler.ask(0, limit)
     assert len(suggestions) < limit
     return [suggestion.params for suggestion in suggestions]
 
 
-def by_hand(space):
+def by_hand(space: SearchSpace) -> list[Params]:
     """All allowed combinations of a small space, by trying every product of values."""
-    found = []
-    for values in itertools.product(*(space[name].values() for name in space)):
-        full, params = dict(zip(space, values, strict=True)), {}
+    found: list[Params] = []
+    for values in itertools.product(*(space[name].values() or [] for name in space)):
+        full = dict(zip(space, values, strict=True))
+        params: dict[str, ParamValue] = {}
         for name in space:
             if space.is_active(name, params):
                 params[name] = full[name]
@@ -55,10 +58,11 @@ def test_shuffled_order_has_the_same_combinations():
 
 
 @st.composite
-def finite_spaces(draw):
-    parameters, ranges = {}, {}
+def finite_spaces(draw: st.DrawFn) -> SearchSpace:
+    parameters: dict[str, Int] = {}
+    ranges: dict[str, int] = {}
     for index in range(draw(st.integers(1, 5))):
-        when = {}
+        when: dict[str, Any] = {}
         for parent in (
             draw(st.lists(st.sampled_from(sorted(parameters)), unique=True, max_size=2)) if parameters else []
         ):
@@ -71,7 +75,7 @@ def finite_spaces(draw):
         except SearchSpaceError:
             when = {}
         parameters[name] = Int(0, ranges[name], when=when)
-    forbidden = []
+    forbidden: list[dict[str, int]] = []
     for _ in range(draw(st.integers(0, 3))):
         names = draw(st.lists(st.sampled_from(sorted(parameters)), unique=True, min_size=1, max_size=3))
         clause = {name: draw(st.integers(0, ranges[name])) for name in names}

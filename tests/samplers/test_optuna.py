@@ -1,5 +1,7 @@
 """Any Optuna sampler by its import path."""
 
+from typing import Any
+
 import optuna
 import pytest
 
@@ -14,7 +16,7 @@ from tuner.trial import Trial, TrialState
 LOSS = (Metric("loss"),)
 
 
-def build(space=MIXED, **options):
+def build(space: SearchSpace = MIXED, **options: Any) -> Any:
     return plugins.build("sampler", PluginSpec("optuna", options), Problem(space, LOSS, 1))
 
 
@@ -27,7 +29,8 @@ class TestQmcWhoseSequenceLiesInTheStudy(SamplerTestCase):
 
 
 def test_attributes_of_the_sampler_travel_with_the_suggestion():
-    sampler = build(**{"class": "optuna.samplers:NSGAIISampler", "population_size": 4})
+    options: dict[str, Any] = {"class": "optuna.samplers:NSGAIISampler", "population_size": 4}
+    sampler = build(**options)
     states = []
     for number in range(12):
         (suggestion,) = sampler.ask(number, 1)
@@ -38,7 +41,7 @@ def test_attributes_of_the_sampler_travel_with_the_suggestion():
 
 def test_a_sampler_that_stops_the_study_exhausts_it():
     space = SearchSpace({"x": Categorical(["a", "b", "c"])})
-    grid = {"class": "optuna.samplers:GridSampler", "search_space": {"x": ["a", "b", "c"]}}
+    grid: dict[str, Any] = {"class": "optuna.samplers:GridSampler", "search_space": {"x": ["a", "b", "c"]}}
     sampler = build(space, **grid)
     seen = []
     for number in range(3):
@@ -54,7 +57,7 @@ class Keeping(optuna.samplers.RandomSampler):
 
     made = 0
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: int | None = None) -> None:
         super().__init__(seed)
         type(self).made += 1
 
@@ -71,7 +74,7 @@ def test_one_object_a_trial_or_one_for_all(reseed, made, monkeypatch):
 class NotANumberSampler(optuna.samplers.RandomSampler):
     """Breaks down numerically."""
 
-    def sample_independent(self, study, trial, param_name, param_distribution):
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
         return float("nan")
 
 

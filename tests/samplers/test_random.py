@@ -4,6 +4,8 @@ import math
 import timeit
 import tracemalloc
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import optuna
 import pytest
@@ -11,22 +13,23 @@ import pytest
 from tuner.core.ports import Problem
 from tuner.errors import SearchSpaceError
 from tuner.samplers.random import RandomSampler
-from tuner.space import Categorical, Float, Int, SearchSpace
+from tuner.space import Categorical, Distribution, Float, Int, SearchSpace
 from tuner.study import Metric
+from tuner.trial import ParamValue
 
 LOSS = (Metric("loss"),)
 
 
-def draws(distribution, n, seed=1):
+def draws(distribution: Distribution, n: int, seed: int = 1) -> list[ParamValue]:
     sampler = RandomSampler(Problem(SearchSpace({"x": distribution}), LOSS, seed))
     return [suggestion.params["x"] for suggestion in sampler.ask(0, n)]
 
 
-def chi_square(counts, expected):
+def chi_square(counts: Mapping[Any, int], expected: Mapping[Any, float]) -> float:
     return sum((counts.get(k, 0) - e) ** 2 / e for k, e in expected.items())
 
 
-def critical(degrees):
+def critical(degrees: int) -> float:
     """The 99.9 % point of chi-square (Wilson and Hilferty's approximation)."""
     return degrees * (1 - 2 / (9 * degrees) + 3.09 * math.sqrt(2 / (9 * degrees))) ** 3
 
@@ -72,7 +75,7 @@ def test_logarithmic_whole_numbers_have_optunas_distribution():
 
 
 def test_whole_numbers_beyond_the_precision_of_floats_reach_every_bit():
-    values = draws(Int(0, 2**80), 2000)
+    values = [int(value or 0) for value in draws(Int(0, 2**80), 2000)]
     assert {value & 1 for value in values} == {0, 1}
     assert max(values) > 2**79
 

@@ -3,19 +3,21 @@
 import math
 import time
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import optuna
 import pytest
 
 from tuner import plugins
-from tuner.core.ports import Problem, Suggestion
+from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.errors import InvalidTransition, SearchSpaceError, SweepError
 from tuner.samplers.random import RandomSampler
 from tuner.samplers.tpe import TPESampler
 from tuner.space import Categorical, Float, Int, SearchSpace
-from tuner.study import Metric, PluginSpec, trial_seed
+from tuner.study import Goal, Metric, PluginSpec, trial_seed
 from tuner.testing.samplers import CONDITIONAL, MIXED, finished
-from tuner.trial import Trial, TrialState
+from tuner.trial import Params, ParamValue, Trial, TrialState
 
 LOSS = (Metric("loss"),)
 TEN = SearchSpace(
@@ -23,8 +25,8 @@ TEN = SearchSpace(
 )
 
 
-def best_after(sampler, function, n, goal="minimize"):
-    values = []
+def best_after(sampler: Sampler, function: Callable[[Params], float], n: int, goal: Goal = "minimize") -> float:
+    values: list[float] = []
     for number in range(n):
         (suggestion,) = sampler.ask(number, 1)
         values.append(function(suggestion.params))
@@ -32,8 +34,8 @@ def best_after(sampler, function, n, goal="minimize"):
     return min(values) if goal == "minimize" else max(values)
 
 
-def bowl(params):
-    return (math.log10(params["lr"]) + 2.5) ** 2 + (params["depth"] - 7) ** 2 / 10 + (params["kind"] != "b")
+def bowl(params: Any) -> float:
+    return float((math.log10(params["lr"]) + 2.5) ** 2 + (params["depth"] - 7) ** 2 / 10 + (params["kind"] != "b"))
 
 
 BOWL = SearchSpace({"lr": Float(1e-5, 1.0, log=True), "depth": Int(1, 20), "kind": Categorical(["a", "b", "c"])})
@@ -44,7 +46,7 @@ def test_beats_random_on_a_bowl(goal):
     sign = 1 if goal == "minimize" else -1
     metrics = (Metric("loss", goal),)
 
-    def mean_best(make):
+    def mean_best(make: Callable[[Problem], Sampler]) -> float:
         problems = [Problem(BOWL, metrics, seed) for seed in range(10)]
         bests = [best_after(make(problem), lambda params: sign * bowl(params), 50, goal) for problem in problems]
         return sign * sum(bests) / len(bests)
@@ -53,19 +55,19 @@ def test_beats_random_on_a_bowl(goal):
     assert tpe < 0.5 * random
 
 
-def told(study, sampler, space, n):
+def told(study: optuna.Study, sampler: Sampler, space: SearchSpace, n: int) -> None:
     """The same ``n`` finished trials, random ones, in an Optuna study and in our sampler."""
     drawn = RandomSampler(Problem(space, LOSS, 3)).ask(0, n)
     for number, suggestion in enumerate(drawn):
         sampler.replay(number, suggestion)
         trial = study.ask()
-        suggest(trial, space, lambda name, known=suggestion.params: known[name])
+        suggest(trial, space, suggestion.params.__getitem__)
         outcome = finished(number, suggestion.params)
         sampler.tell([outcome])
         if outcome.state == TrialState.COMPLETE:
             study.tell(trial, outcome.values["loss"])
         elif outcome.state == TrialState.PRUNED:
-            trial.report(outcome.values["loss"], outcome.last_step)
+            trial.report(outcome.values["loss"], outcome.last_step or 0)
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -74,23 +76,26 @@ def told(study, sampler, space, n):
 class Fixed(optuna.samplers.BaseSampler):
     """Suggests what it is told to, so that an Optuna study can be given a history."""
 
-    def __init__(self):
-        self.value_of = None
+    def __init__(self) -> None:
+        self.value_of: Callable[[str], Any] = str
 
-    def infer_relative_search_space(self, study, trial):
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         return {}
 
-    def sample_relative(self, study, trial, search_space):
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
         return {}
 
-    def sample_independent(self, study, trial, param_name, param_distribution):
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
         return self.value_of(param_name)
 
 
-def suggest(trial, space, value_of=None):
+def suggest(
+    trial: optuna.Trial, space: SearchSpace, value_of: Callable[[str], Any] | None = None
+) -> dict[str, ParamValue]:
     if value_of is not None:
+        assert isinstance(trial.study.sampler, Fixed)
         trial.study.sampler.value_of = value_of
-    params = {}
+    params: dict[str, ParamValue] = {}
     for name, d in space.items():
         if not space.is_active(name, params):
             continue
@@ -143,7 +148,9 @@ def test_forbidden_regions_that_the_model_favours_are_left():
     for number in range(60):
         (suggestion,) = sampler.ask(number, 1)
         space.check(suggestion.params)
-        sampler.tell([Trial(number, TrialState.COMPLETE, suggestion.params, {"loss": suggestion.params["x"]})])
+        sampler.tell(
+            [Trial(number, TrialState.COMPLETE, suggestion.params, {"loss": float(suggestion.params["x"] or 0)})]
+        )
 
 
 def test_a_space_that_is_all_forbidden_is_refused():

@@ -12,7 +12,6 @@ import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import ClassVar
 
 from tuner import plugins
 from tuner.core.ports import Pruner
@@ -91,9 +90,9 @@ class PrunerTestCase:
         limit_s: Seconds that one report may take with 10,000 trials known, on a quiet machine.
     """
 
-    spec: ClassVar[PluginSpec]
-    stops: ClassVar[bool] = True
-    limit_s: ClassVar[float] = 5e-6
+    spec: PluginSpec
+    stops: bool = True
+    limit_s: float = 5e-6
 
     def make(self, goal: Goal = "minimize") -> Pruner:
         """A new pruner."""

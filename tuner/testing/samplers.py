@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from tuner import plugins
 from tuner.core.ports import Problem, Sampler, Suggestion
-from tuner.space import Categorical, Constant, Float, Int, SearchSpace
+from tuner.space import Categorical, Condition, Constant, Float, Int, SearchSpace
 from tuner.study import Metric, PluginSpec, trial_seed
 from tuner.trial import Failed, FailureKind, Params, Trial, TrialState
 
@@ -121,10 +120,10 @@ class SamplerTestCase:
         metrics: Metrics of a study with several; None when the sampler handles only one.
     """
 
-    spec: ClassVar[PluginSpec]
-    exhausts: ClassVar[bool] = False
-    batches_equal_singles: ClassVar[bool] = True
-    metrics: ClassVar[tuple[Metric, ...] | None] = (Metric("loss"), Metric("accuracy", "maximize"))
+    spec: PluginSpec
+    exhausts: bool = False
+    batches_equal_singles: bool = True
+    metrics: tuple[Metric, ...] | None = (Metric("loss"), Metric("accuracy", "maximize"))
 
     def make(self, space: SearchSpace, seed: int = 17, metrics: tuple[Metric, ...] = _LOSS) -> Sampler:
         """A new sampler."""
@@ -173,9 +172,10 @@ class SamplerTestCase:
 
     def test_forbidden_combinations_are_never_suggested(self) -> None:
         """Even where 31 of 36 combinations are forbidden."""
+        clauses: list[dict[str, Condition]] = [{"a": k, "b": {"low": 1, "high": 5}} for k in range(1, 6)]
         tight = SearchSpace(
             {"a": Int(1, 6), "b": Int(1, 6), "c": Float(0.0, 1.0)},
-            forbidden=[{"a": k, "b": {"low": 1, "high": 5}} for k in range(1, 6)] + [{"a": 6}],
+            forbidden=[*clauses, {"a": 6}],
         )
         suggested = self._suggested(tight, 15)
         assert suggested
