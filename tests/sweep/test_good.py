@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from tuner.errors import SweepError
 from tuner.space import Categorical, Constant, Float, Int
 from tuner.study import Limits, Metric, PluginSpec, ResourceRequest
 from tuner.sweep import Sweep, load, parse
@@ -240,8 +242,6 @@ def test_a_program_alone_is_run_by_the_interpreter() -> None:
 
 
 def test_errors_found_later_get_their_line(tmp_path: Path) -> None:
-    from tuner.errors import SweepError
-
     sweep = load(GOOD / "adult.yaml")
     error = SweepError("wrong", path="objective.data.target", got="income")
     sweep.locate(error)
@@ -252,3 +252,23 @@ def test_errors_found_later_get_their_line(tmp_path: Path) -> None:
     elsewhere = SweepError("x", path="limits.trials", file="other.yaml", line=3)
     sweep.locate(elsewhere)
     assert (elsewhere.file, elsewhere.line) == ("other.yaml", 3)
+
+
+def test_a_pruner_of_ones_own_may_lie_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "our_own_rules.py").write_text(
+        "from tuner.core.ports import Pruner\n"
+        "class Never(Pruner):\n"
+        "    def __init__(self, metric, *, patience=1):\n"
+        "        if patience < 1:\n"
+        "            raise ValueError('patience must be positive')\n"
+        "    def judge(self, trial, step, value):\n"
+        "        return None\n"
+    )
+    (tmp_path / "random.py").write_text("raise SystemError('a file beside the sweep must not hide a module')\n")
+    before = list(sys.path)
+    spec = parse(SHORT + "pruner: {type: 'our_own_rules:Never', patience: 3}\n", tmp_path / "sweep.yaml").spec
+    assert spec.pruner == PluginSpec("our_own_rules:Never", {"patience": 3})
+    assert sys.path == before
+    with pytest.raises(SweepError, match="patience must be positive") as caught:
+        parse(SHORT + "pruner: {type: 'our_own_rules:Never', patience: 0}\n", tmp_path / "sweep.yaml")
+    assert caught.value.line == 6

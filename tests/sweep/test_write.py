@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,11 +110,11 @@ def test_what_yaml_cannot_hold_is_shown() -> None:
         "demo",
         (Metric("loss"),),
         SearchSpace({"x": Float(0, 1)}),
-        PluginSpec("function", {"function": print, "n": [Path("a")]}),
+        PluginSpec("function", {"function": print, "n": [Path("a"), np.float64(0.5), FailureKind.HUNG]}),
     )
     text = to_yaml(spec)
     assert "built-in function print" in text
-    assert "n: [a]" in text
+    assert "n: [a, 0.5, hung]" in text
 
 
 def test_the_strategies_reach_conditions_that_are_refused_elsewhere() -> None:

@@ -148,3 +148,15 @@ def test_any_override_is_a_sweep_or_a_sweep_error(value: object) -> None:
     for key in ("limits", "limits.time", "parameters.x", "metric", "resources.memory", "retry", "sampler", "objective"):
         with contextlib.suppress(SweepError):
             parse(text, overrides={key: value})
+
+
+def test_a_file_of_very_many_values_is_given_up_early() -> None:
+    for text in ("a: [" + "1," * 100_000 + "]", "".join(f"key{n}: 1\n" for n in range(50_000))):
+        with pytest.raises(SweepError, match="holds over 20000 values"):
+            parse(text)
+
+
+def test_merges_of_merges_are_bounded() -> None:
+    bomb = "a0: &a0 {}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12))
+    with pytest.raises(SweepError, match="holds over 20000 values"):
+        parse(bomb)

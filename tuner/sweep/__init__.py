@@ -6,7 +6,9 @@ expected, the closest valid name and the mend.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -51,4 +53,19 @@ def parse(text: str, file: str | Path | None = None, overrides: Mapping[str, obj
     root = read_text(text, str(place) if place else None)
     notes = _aliases.rename(root)
     _overrides.apply(root, overrides)
-    return build(root, text, place, notes)
+    with _modules_beside(place):
+        return build(root, text, place, notes)
+
+
+@contextmanager
+def _modules_beside(file: Path | None) -> Iterator[None]:
+    """Let samplers, pruners and objectives of the user's, named as ``mod:Class``, lie beside the sweep file.
+
+    The folder is looked in last, so that no file there can take the place of an installed module.
+    """
+    folder = str((file.resolve() if file else Path.cwd() / "sweep").parent)
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

@@ -126,6 +126,9 @@ def _unwrap(root: Node, notes: list[str]) -> None:
     outer = {key: node for key, node in root.content.items() if key not in envelope}
     if "objective" in outer and "objective" in inner:
         inner["metric"] = _metric_of(inner.pop("objective"))
+    for key in outer:
+        if key in inner:
+            raise outer[key].error(f"says the same as 'spec.{key}' in line {inner[key].line}", hint="keep one of them")
     root.content = {**inner, **outer}
     notes.append("of the Kubernetes envelope only 'metadata.name' and 'spec' are read")
 

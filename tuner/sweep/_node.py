@@ -46,8 +46,10 @@ class Node:
             node.content = {str(key): cls.of(below, node.below(str(key)), file) for key, below in value.items()}
         elif isinstance(value, list | tuple | set | frozenset):
             node.content = [cls.of(below, f"{path}[{index}]", file) for index, below in enumerate(value)]
-        elif value is None or isinstance(value, bool | str):
+        elif value is None or isinstance(value, bool):
             node.content = value
+        elif isinstance(value, str):
+            node.content = str.__str__(value)  # an enum's member is its text
         elif isinstance(value, Integral):
             node.content = int(value)
         elif isinstance(value, Real):

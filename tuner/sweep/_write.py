@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import SafeRepresenter
 
 from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
 from tuner.sweep._units import format_duration, format_memory
@@ -38,20 +40,28 @@ def to_yaml(spec: StudySpec) -> str:
     if len(spec.metrics) == 1:
         document["metric"] = document["metric"][0]
     document = {key: value for key, value in document.items() if value not in ({}, None)}
-    text = _dump(document, unicode=True)
-    # ruamel.yaml writes these line breaks of Unicode bare, and a reader folds them.
-    return _dump(document, unicode=False) if any(c in text for c in "\x85\u2028\u2029") else text
-
-
-def _dump(document: Mapping[str, Any], *, unicode: bool) -> str:
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = None
-    yaml.allow_unicode = unicode
+    yaml.allow_unicode = True
     yaml.width = 120
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # published as None only
     stream = io.StringIO()
     yaml.dump(document, stream)
     return stream.getvalue()
+
+
+_BARE = re.compile(r"[A-Za-z_][\w./%+-]*(?:[ :][\w./%+-]+)*", re.ASCII)
+
+
+class _Representer(SafeRepresenter):
+    """Quotes all but plain words: the emitter leaves some texts bare that read back as something else (``?a`` in braces)."""
+
+    def represent_text(self, data: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if _BARE.fullmatch(data) else '"')
+
+
+_Representer.add_representer(str, _Representer.represent_text)
 
 
 def _objective(spec: PluginSpec) -> dict[str, Any]:
@@ -74,8 +84,13 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(below) for key, below in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(below) for below in value]
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool):
         return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)  # NumPy's float64 is a float that YAML does not know
+    if isinstance(value, str):
+        return str.__str__(value)
     return str(value) if isinstance(value, PurePath) else repr(value)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -21,7 +22,7 @@ from tuner.trial import ParamValue
 __all__ = ["read_file", "read_text", "read_value"]
 
 MAX_BYTES = 2**20
-MAX_NODES = 50_000
+MAX_NODES = 20_000
 MAX_DEPTH = 50
 _TAG = "tag:yaml.org,2002:"
 _BASES = {"0x": 16, "0o": 8, "0b": 2}
@@ -103,7 +104,11 @@ def read_value(text: str) -> Any:
 
 def _compose(text: str, file: str | None) -> Any:
     try:
-        return YAML(typ="safe", pure=True).compose(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Composer = _BoundedComposer
+        return yaml.compose(text)
+    except _TooMany as error:
+        raise _too_many(file) from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message, hint = _explain(error, text, mark.line if mark else 0)
@@ -145,6 +150,33 @@ def _explain(error: MarkedYAMLError, text: str, line: int) -> tuple[str, str | N
     return f"is no YAML: {problem}", "are the lines of one block indented alike?"
 
 
+class _TooMany(Exception):  # noqa: N818 -- never leaves this module
+    """The text holds more values than a sweep ever does."""
+
+
+class _BoundedComposer(Composer):
+    """A composer that gives up early: a megabyte of small values would take half a minute."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._n_nodes = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._n_nodes += 1
+        if self._n_nodes > 2 * MAX_NODES:  # keys are nodes, too
+            raise _TooMany
+        return super().compose_node(parent, index)
+
+
+def _too_many(file: str | None) -> SweepError:
+    return SweepError(
+        f"holds over {MAX_NODES} values, anchors included",
+        file=file,
+        expected="a sweep file",
+        hint="is this the data file?",
+    )
+
+
 def _too_deep(file: str | None) -> SweepError:
     return SweepError(f"is nested deeper than {MAX_DEPTH} levels", file=file, expected="a sweep file")
 
@@ -156,17 +188,15 @@ class _Reader:
         self._file = file
         self._count = 0
 
+    def _add(self, count: int) -> None:
+        self._count += count
+        if self._count > MAX_NODES:
+            raise _too_many(self._file)
+
     def node(self, found: Any, path: str, line: int, depth: int) -> Node:
-        self._count += 1
+        self._add(1)
         if depth > MAX_DEPTH:
             raise _too_deep(self._file)
-        if self._count > MAX_NODES:
-            raise SweepError(
-                f"holds over {MAX_NODES} values, anchors included",
-                file=self._file,
-                expected="a sweep file",
-                hint="is this the data file?",
-            )
         node = Node(None, path, line, self._file)
         if isinstance(found, MappingNode):
             node.content = self._mapping(found, node, depth)
@@ -201,9 +231,12 @@ class _Reader:
 
     def _merge(self, found: Any, parent: Node, depth: int) -> dict[str, Node]:
         parts = found.value if isinstance(found, SequenceNode) else [found]
+        self._add(len(parts))
         merged: dict[str, Node] = {}
         for part in parts:
-            if not isinstance(part, MappingNode) or depth > MAX_DEPTH:
+            if depth > MAX_DEPTH:
+                raise _too_deep(self._file)
+            if not isinstance(part, MappingNode):
                 raise SweepError(
                     "`<<` needs a mapping",
                     file=self._file,
