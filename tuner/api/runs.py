@@ -89,7 +89,11 @@ def run_sweep(
         stack.callback(executor.close)
         executor.warm_up()
         _tell(observer, "reading the data")
-        parts = prepare(spec, objective)
+        try:
+            parts = prepare(spec, objective)
+        except SweepError as error:
+            sweep.locate(error)
+            raise
         _tell(observer, "starting the workers")
         executor.open(spec, parts.objective, store_folder(url) / "logs" / spec.name)
         facts = provenance.collect(sweep.text, sweep.file, parts.objective.describe())
@@ -174,7 +178,7 @@ class _Run:
     def _details(self) -> dict[str, str]:
         details = {"store": self._url, "logs": str(store_folder(self._url) / "logs" / self._name)}
         details["executor"] = type(self._executor).__module__.rpartition(".")[2]
-        dashboard = getattr(self._executor, "dashboard_url", None)
+        dashboard = getattr(getattr(self._executor, "cluster", None), "dashboard_url", None)
         return details | ({"dashboard": dashboard} if dashboard else {})
 
     def _conclude(self, closed: Close | None) -> Study:
