@@ -12,8 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from tuner.core.events import NodeJoined, Reported, StudyOpened
+from tuner.dashboard.snapshot import Snapshot
 from tuner.dashboard.tui import Screen
-from tuner.dashboard.view import Snapshot, View
+from tuner.dashboard.view import View
 from tuner.resources import Node, Resources, Usage
 from tuner.space import Float, SearchSpace
 from tuner.study import Limits, Metric, PluginSpec, StudySpec
@@ -37,7 +38,6 @@ def moment() -> Snapshot:
     """A study of 40 trials on two nodes, half a minute after it began."""
     view = View()
     view.opened(_SPEC, {"store": "sqlite:///.tuner/tuner.db", "dashboard": "http://127.0.0.1:8265"})
-    view.phase("running")
     nodes = [NodeJoined(_AT, Node(f"node-{n}", Resources(2.0, 0.0, 6144.0))) for n in (1, 2)]
     view.fold([StudyOpened(_AT, _SPEC), *nodes], [])
     for number in range(23):

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-__all__ = ["FORMATS", "Format", "export", "trial_to_dict", "trials_frame"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "attempt_to_dict",
+    "export",
+    "iso_time",
+    "report_to_dict",
+    "trial_to_dict",
+    "trials_frame",
+]
 
 Format = Literal["csv", "parquet", "json", "optuna"]
 _MAX_REPORTS = 250_000  # some 100 MB
@@ -111,8 +120,8 @@ def trial_to_dict(trial: Trial) -> dict[str, Any]:
         "values": dict(trial.values),
         "attempts": trial.attempts,
         "steps": trial.steps,
-        "started_at": _iso(trial.started_at),
-        "finished_at": _iso(trial.finished_at),
+        "started_at": iso_time(trial.started_at),
+        "finished_at": iso_time(trial.finished_at),
         "wall_s": trial.wall_s,
         "failure": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
     }
@@ -122,7 +131,8 @@ def _time(at_s: float) -> datetime:
     return datetime.fromtimestamp(at_s, tz=UTC)
 
 
-def _iso(at_s: float | None) -> str | None:
+def iso_time(at_s: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond; None for None."""
     return None if at_s is None else _time(at_s).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -184,7 +194,7 @@ def _write_json(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
     head = {
         "name": info.name,
         "state": info.state,
-        "created_at": _iso(info.created_at),
+        "created_at": iso_time(info.created_at),
         "closed_reason": info.closed_reason,
         "best_value": info.best_value,
         "model": info.model,
@@ -194,9 +204,9 @@ def _write_json(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
     trials = store.trials(info.name)
     file.write(b'{"study": ' + _json(head))
     _write_list(file, "trials", (trial_to_dict(trial) for trial in trials))
-    _write_list(file, "attempts", (_attempt_row(attempt) for attempt in store.attempts(info.name)))
+    _write_list(file, "attempts", (attempt_to_dict(attempt) for attempt in store.attempts(info.name)))
     reports_of = _reports_by_trial(store, info.name, trials)
-    _write_list(file, "reports", (_report_row(report) for trial in trials for report in reports_of(trial.number)))
+    _write_list(file, "reports", (report_to_dict(report) for trial in trials for report in reports_of(trial.number)))
     file.write(b"}\n")
 
 
@@ -221,24 +231,26 @@ def _json(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 
-def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+def attempt_to_dict(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as plain JSON data, in the one form that all commands print. Times as in ``trial_to_dict``."""
     return {
         "trial": attempt.trial,
         "number": attempt.number,
         "grant": asdict(attempt.grant),
         "node_id": attempt.node_id,
-        "started_at": _iso(attempt.started_at),
-        "finished_at": _iso(attempt.finished_at),
+        "started_at": iso_time(attempt.started_at),
+        "finished_at": iso_time(attempt.finished_at),
         "outcome": None if attempt.outcome is None else encode_outcome(attempt.outcome),
         "usage": None if attempt.usage is None else asdict(attempt.usage),
         "stop_reason": attempt.stop_reason,
     }
 
 
-def _report_row(report: Report) -> dict[str, Any]:
+def report_to_dict(report: Report) -> dict[str, Any]:
+    """A report as plain JSON data; a value that is not finite is null."""
     values = {name: value if math.isfinite(value) else None for name, value in report.values.items()}
     return {
-        "at": _iso(report.at_s),
+        "at": iso_time(report.at_s),
         "trial": report.trial,
         "attempt": report.attempt,
         "step": report.step,
@@ -355,7 +367,7 @@ def _user_attrs(trial: Trial, attempts: Sequence[Attempt], metrics: Sequence[Met
     """What Optuna has no place for."""
     optunas = {metric.name for metric in metrics}
     others = {name: value for name, value in trial.values.items() if name not in optunas}
-    attrs: dict[str, Any] = {"wall_s": trial.wall_s, "attempts": [_attempt_row(attempt) for attempt in attempts]}
+    attrs: dict[str, Any] = {"wall_s": trial.wall_s, "attempts": [attempt_to_dict(attempt) for attempt in attempts]}
     if others:
         attrs["values"] = others
     if trial.failure is not None:

@@ -31,7 +31,7 @@ def test_every_file_of_the_folder_is_a_verb_and_every_verb_a_file():
 @pytest.mark.parametrize("verb", ALL_VERBS)
 def test_the_listing_says_what_the_verb_says_itself(verb):
     command = importlib.import_module(f"tuner.cli.{verb}").command
-    assert inspect.getdoc(command).splitlines()[0] == ALL_VERBS[verb]
+    assert (inspect.getdoc(command) or "").splitlines()[0] == ALL_VERBS[verb]
 
 
 @pytest.mark.parametrize("verb", ALL_VERBS)

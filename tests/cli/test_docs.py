@@ -1,6 +1,7 @@
 """The pages that are made from the code are the code's."""
 
-import importlib.util
+import types
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import tuner
@@ -10,9 +11,10 @@ DOCS = Path(tuner.__file__).resolve().parent.parent / "docs"
 
 
 def script(name):
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader = SourceFileLoader(f"docs_{name}", str(DOCS / f"{name}.py"))
+    module = types.ModuleType(loader.name)
+    module.__file__ = loader.path
+    loader.exec_module(module)
     return module
 
 

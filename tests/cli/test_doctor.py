@@ -1,7 +1,10 @@
 """doctor: what it finds is what is there, and every fault has its mend."""
 
+import importlib.metadata
 import os
+import shutil
 
+import psutil
 import pytest
 
 from tuner.cli import _checks
@@ -55,8 +58,8 @@ def test_little_memory_shared_memory_and_disk_are_warned_of(monkeypatch):
     class Little:
         available, total, free = 100 << 20, 200 << 20, 10 << 20
 
-    monkeypatch.setattr(_checks.psutil, "virtual_memory", lambda: Little)
-    monkeypatch.setattr(_checks.shutil, "disk_usage", lambda path: Little)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Little)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Little)
     found = by_name(_checks.machine())
     assert {found[what].level for what in ("memory", "disk here")} == {"warn"}
     assert all(finding.mend for finding in found.values() if finding.level != "ok")
@@ -68,12 +71,12 @@ def test_a_missing_and_an_old_package_fail(monkeypatch):
     def version(package):
         found = versions.get(package, "99.0")
         if found is None:
-            raise _checks.importlib.metadata.PackageNotFoundError(package)
+            raise importlib.metadata.PackageNotFoundError(package)
         return found
 
-    monkeypatch.setattr(_checks.importlib.metadata, "version", version)
+    monkeypatch.setattr(importlib.metadata, "version", version)
     monkeypatch.setattr(
-        _checks.importlib.metadata, "requires", lambda name: ["ray[default]>=2.50", "psycopg>=100; extra == 'postgres'"]
+        importlib.metadata, "requires", lambda name: ["ray[default]>=2.50", "psycopg>=100; extra == 'postgres'"]
     )
     found = by_name(_checks.installation())["packages"]
     assert (found.level, found.found) == ("fail", "skops is missing; ray 2.1.0 is below 2.50")

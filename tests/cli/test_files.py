@@ -18,25 +18,27 @@ def table(tmp_path):
 
 def test_init_writes_a_sweep_that_validates(tuner, table):
     answer = tuner("init", "people.csv", "--target", "income")
-    assert answer.stderr.startswith("wrote sweep.yaml\nnext  tuner validate sweep.yaml\n")
-    checked = tuner("validate", "sweep.yaml", "-o", "json").json
+    assert answer.stderr.startswith("wrote people.yaml\nnext  tuner validate people.yaml\n")
+    checked = tuner("validate", "people.yaml", "-o", "json").json
     assert checked["ok"] is True
     assert checked["parameters"]["sampled"] > 0
 
 
 def test_init_never_overwrites_unless_told(tuner, table, tmp_path):
-    (tmp_path / "sweep.yaml").write_text("mine")
+    (tmp_path / "people.yaml").write_text("mine")
     answer = tuner("init", "people.csv", "--target", "income", exit_code=2)
-    assert answer.stderr == "error: sweep.yaml is there already\n  hint: --force overwrites it, -f names another file\n"
-    assert (tmp_path / "sweep.yaml").read_text() == "mine"
+    assert (
+        answer.stderr == "error: people.yaml is there already\n  hint: --force overwrites it, -f names another file\n"
+    )
+    assert (tmp_path / "people.yaml").read_text() == "mine"
     tuner("init", "people.csv", "--target", "income", "--force")
-    assert "people.csv" in (tmp_path / "sweep.yaml").read_text()
+    assert "people.csv" in (tmp_path / "people.yaml").read_text()
 
 
 def test_init_writes_to_standard_output_when_asked(tuner, table, tmp_path):
     answer = tuner("init", "people.csv", "-t", "income", "-f", "-", "--name", "rich")
     assert 'name: "rich"' in answer.stdout
-    assert not (tmp_path / "sweep.yaml").exists()
+    assert not (tmp_path / "people.yaml").exists()
 
 
 def test_init_with_an_unknown_column_names_the_nearest(tuner, table):
@@ -145,7 +147,7 @@ def test_predict_without_a_model_says_what_is_missing(tuner, digits, table):
 
 def test_from_a_table_to_predictions(tuner, table, tmp_path):
     tuner("init", "people.csv", "--target", "income")
-    ended = tuner("run", "sweep.yaml", "--trials", "2", "--executor", "inline", "-q", "-o", "json").json
+    ended = tuner("run", "people.yaml", "--trials", "2", "--executor", "inline", "-q", "-o", "json").json
     assert ended["state"] == "COMPLETE"
     assert ended["model"]
     assert ended["test"]
@@ -154,6 +156,6 @@ def test_from_a_table_to_predictions(tuner, table, tmp_path):
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 121
     by_folder = tuner("predict", ended["model"], "people.csv", "-o", "json").json
     assert by_folder["path"].endswith("people.predictions.csv")
-    summary = tuner("run", "sweep.yaml", "--trials", "2", "--executor", "inline", "-q", "--new").stdout
+    summary = tuner("run", "people.yaml", "--trials", "2", "--executor", "inline", "-q", "--new").stdout
     assert "rows never seen in tuning" in summary
     assert "  tuner predict .tuner/models/" in summary

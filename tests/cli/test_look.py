@@ -193,6 +193,7 @@ def test_show_of_a_trial_as_json(tuner, digits):
     assert attempt["outcome"] == {"pruned": 3}
     assert attempt["grant"]["memory_mib"] == 512.0
     assert [report["step"] for report in document["reports"]] == [1, 2, 3]
+    assert (document["trial"]["number"], document["trial"]["state"]) == (2, "PRUNED")
 
 
 def test_an_unknown_trial_says_which_there_are(tuner, digits):

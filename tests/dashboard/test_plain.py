@@ -4,7 +4,7 @@ import threading
 
 from tuner.core import events as ev
 from tuner.dashboard.plain import PlainDisplay, PlainLines, progress_line
-from tuner.trial import Completed, Failed, FailureKind
+from tuner.trial import Completed, Failed, FailureKind, Trial, TrialState
 
 T0 = 1_700_000_000.0
 
@@ -68,12 +68,29 @@ def test_the_end_is_told_once_and_last(opened):
     assert lines.due(study.snapshot(3)) == []
 
 
+def test_a_drain_with_nothing_running_promises_nothing(opened):
+    study, lines = opened(), PlainLines()
+    lines.due(study.snapshot())
+    study.fold([ev.CommandReceived(T0 + 1, "drain")], [])
+    assert lines.due(study.snapshot(1)) == ["0:00:01  ending; it can be resumed"]
+
+
+def test_failures_of_earlier_drivers_are_no_news(spec):
+    failure = Failed(FailureKind.RAISED, "ValueError: no")
+    display = PlainDisplay(print, clock=lambda: T0)
+    display.restore(spec(), [Trial(0, TrialState.FAIL, {}, {}, 1, finished_at=T0 - 9, failure=failure)])
+    lines = PlainLines()
+    assert lines.due(display.snapshot()) == []
+    display.opened(spec(), {"store": "memory:"})
+    assert lines.due(display.snapshot()) == ["0:00:00  demo: store memory:"]
+
+
 class Ended:
     state, closed_reason = "COMPLETE", "10 trials were run"
 
 
 def test_the_display_writes_what_happened_and_no_carriage_returns(story, spec):
-    written = []
+    written: list[str] = []
     with PlainDisplay(written.append, clock=lambda: T0 + 5) as display:
         display.phase("starting Ray")
         display.opened(spec(trials=10), {"store": "memory:", "executor": "ray", "dashboard": "http://127.0.0.1:8265"})

@@ -16,16 +16,16 @@ T0 = 1_700_000_000.0
 
 
 def drawn(snapshot, width, **options):
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(Screen(snapshot, **options))
-    return console.file.getvalue().splitlines()
+    file = io.StringIO()
+    Console(width=width, file=file, color_system=None).print(Screen(snapshot, **options))
+    return file.getvalue().splitlines()
 
 
 @pytest.fixture
 def busy(opened):
     study = opened(trials=40)
     study.view._details.update(dashboard="http://127.0.0.1:8265")
-    study.view.phase("running")
+
     for number in range(20):
         study.trial(number, T0 + 2 * number, 0.5 + 0.02 * number - 0.001 * number * number)
     for number in range(20, 31):

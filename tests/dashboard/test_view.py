@@ -7,7 +7,8 @@ import pytest
 
 from tuner.core import events as ev
 from tuner.dashboard._meters import Curve, Rate
-from tuner.dashboard.view import View, headline
+from tuner.dashboard.snapshot import headline
+from tuner.dashboard.view import View
 from tuner.resources import Resources
 from tuner.study import Limits
 from tuner.trial import Attempt, Completed, Failed, FailureKind, Pruned, Trial, TrialState

@@ -13,7 +13,7 @@ from tuner.core.actions import Start
 from tuner.core.events import Event, Finished, NodeJoined
 from tuner.core.ports import Context, Executor, Objective
 from tuner.dashboard import text
-from tuner.dashboard.view import headline
+from tuner.dashboard.snapshot import headline
 from tuner.errors import TunerError
 from tuner.resources import Resources
 from tuner.space import Constant, SearchSpace

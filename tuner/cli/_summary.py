@@ -18,7 +18,7 @@ from tuner.cli._output import counted, pairs, print_json, say, short_path
 from tuner.cli._progress import display
 from tuner.dashboard import text
 from tuner.dashboard._display import Display
-from tuner.dashboard.view import Snapshot, headline
+from tuner.dashboard.snapshot import Snapshot, headline
 from tuner.export import trial_to_dict
 from tuner.provenance import masked
 from tuner.trial import Trial, TrialState
@@ -55,8 +55,7 @@ def conduct(go: Callable[[Display], Study], *, output: Output, quiet: bool, befo
     watched = display(quiet=quiet)
     with watched:
         if before is not None:
-            watched.opened(before.spec, {"store": before.store})
-            watched.update([], before.trials)
+            watched.restore(before.spec, before.trials)
         study = go(watched)
     ending = _ending(study, watched.ended())
     if output is Output.JSON:
@@ -112,7 +111,11 @@ def lines(ending: Ending) -> list[str]:
         rows["model"] = short_path(study.model_path)
     if study.model_error:
         rows["no model"] = headline(study.model_error)
-    busy = f", {ending.n_cpus:g} CPU(s) {ending.cpu_share:.0%} busy" if ending.cpu_share is not None else ""
+    busy = (
+        f", {text.pluralize(round(ending.n_cpus), 'CPU')} {ending.cpu_share:.0%} busy"
+        if ending.cpu_share is not None
+        else ""
+    )
     rows["time"] = text.duration(ending.elapsed_s) + busy
     told += pairs(rows)
     if best is not None:

@@ -19,7 +19,9 @@ def command(
     target: Annotated[str, typer.Option("--target", "-t", metavar="COLUMN", help="The column to be predicted.")],
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", help="Where to write it; - for standard output.", show_default="sweep.yaml"),
+        typer.Option(
+            "--file", "-f", help="Where to write it; - for standard output.", show_default="the table's name, .yaml"
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="The study's name.", show_default="from the table's")
@@ -30,7 +32,7 @@ def command(
 
     Looks at the table to tell classes from numbers, and takes XGBoost with a curated search space to begin with.
     """
-    path = file or Path("sweep.yaml")
+    path = file or Path(f"{data.name.partition('.')[0]}.yaml")
     to_stdout = str(path) == "-"
     written = sweep.template(data, target, name=name, folder=None if to_stdout else path.parent)
     if to_stdout:

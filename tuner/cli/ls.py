@@ -11,6 +11,7 @@ from tuner.cli._output import print_json, remark, show_table
 from tuner.cli._standing import is_dead
 from tuner.core.ports import StudyInfo
 from tuner.dashboard import text
+from tuner.export import iso_time
 from tuner.provenance import masked
 
 __all__ = ["command"]
@@ -48,7 +49,7 @@ def _document(info: StudyInfo) -> dict[str, Any]:
         "best_value": info.best_value,
         "metric": info.spec.metric.name,
         "goal": info.spec.metric.goal,
-        "created_at": info.created_at,
+        "created_at": iso_time(info.created_at),
         "model": info.model,
     }
 

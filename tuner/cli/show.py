@@ -13,11 +13,9 @@ from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
 from tuner.cli._output import flat, pairs, print_json, say, show_table
 from tuner.cli._spaces import parameter_rows
 from tuner.cli._standing import trial_of
-from tuner.core.codec import encode_outcome
 from tuner.dashboard import text
-from tuner.dashboard.view import headline
-from tuner.export import trial_to_dict
-from tuner.resources import Usage
+from tuner.dashboard.snapshot import headline
+from tuner.export import attempt_to_dict, report_to_dict, trial_to_dict
 from tuner.study import StudySpec
 from tuner.trial import Attempt, Completed, Failed, Outcome, Report, Trial
 
@@ -93,11 +91,9 @@ def _show_trial(study: Study, trial: Trial, output: Output) -> None:
         print_json(
             {
                 "study": study.name,
-                **trial_to_dict(trial),
-                "attempts": [_attempt_document(attempt) for attempt in attempts],
-                "reports": [
-                    {"attempt": r.attempt, "step": r.step, "values": dict(r.values), "at": r.at_s} for r in reports
-                ],
+                "trial": trial_to_dict(trial),
+                "attempts": [attempt_to_dict(attempt) for attempt in attempts],
+                "reports": [report_to_dict(report) for report in reports],
             }
         )
         return
@@ -123,20 +119,6 @@ def _show_trial(study: Study, trial: Trial, output: Output) -> None:
         for line in trial.failure.message.rstrip().splitlines():
             say(f"  {line}")
         say(f"its log: tuner logs {study.name} {trial.number}")
-
-
-def _attempt_document(attempt: Attempt) -> dict[str, Any]:
-    grant, usage = attempt.grant, attempt.usage
-    return {
-        "number": attempt.number,
-        "grant": {"cpu": grant.cpu, "gpu": grant.gpu, "memory_mib": grant.memory_mib},
-        "node": attempt.node_id,
-        "started_at": attempt.started_at,
-        "finished_at": attempt.finished_at,
-        "outcome": None if attempt.outcome is None else encode_outcome(attempt.outcome),
-        "usage": None if usage is None else {name: getattr(usage, name) for name in Usage.__dataclass_fields__},
-        "stop_reason": attempt.stop_reason,
-    }
 
 
 def _attempt_row(attempt: Attempt) -> tuple[str, ...]:

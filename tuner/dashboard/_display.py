@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from tuner.core.events import Event
-from tuner.dashboard.view import Snapshot, View
+from tuner.dashboard.snapshot import Snapshot
+from tuner.dashboard.view import View
 from tuner.provenance import masked
 from tuner.study import StudySpec
 from tuner.trial import Attempt, Trial
@@ -65,6 +66,11 @@ class Display(ABC):
         """How things stood at the last event: what came after it, as fitting the best model, is left out."""
         with self._lock:
             return self._view.snapshot(None, rows=0)
+
+    def restore(self, spec: StudySpec, trials: Sequence[Trial]) -> None:
+        """A study that is about to be taken up again, with the trials that it has."""
+        with self._lock:
+            self._view.restore(spec, trials)
 
     def phase(self, text: str) -> None:
         """The driver is about something."""

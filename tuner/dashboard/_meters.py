@@ -1,8 +1,10 @@
-"""Two measures of a stream that take a fixed amount of memory however long it is."""
+"""Measures of a stream that take a fixed amount of memory however long it is."""
 
 from __future__ import annotations
 
-__all__ = ["Curve", "Rate"]
+from dataclasses import dataclass, field
+
+__all__ = ["Curve", "DriversClock", "Rate"]
 
 
 class Curve:
@@ -69,3 +71,42 @@ class Rate:
             if stamp >= 0 and 0 <= bucket - stamp <= self._n
         )
         return n, min(now_s - since_s, now_s - (bucket - self._n) * self._bucket_s)
+
+
+@dataclass(slots=True)
+class DriversClock:
+    """The drivers' time: what earlier drivers ran, and when this one began."""
+
+    earlier_s: float = 0.0
+    since_s: float | None = None
+    last_s: float = 0.0
+    rate: Rate = field(default_factory=Rate)
+    n_finished: int = 0
+    cpu_s: float = 0.0
+
+    def see(self, at_s: float) -> None:
+        """Something happened at ``at_s``."""
+        if self.since_s is None:
+            self.since_s = at_s
+        self.last_s = max(self.last_s, at_s)
+
+    def resume(self, at_s: float) -> None:
+        """A new driver took the study up."""
+        if self.since_s is not None:
+            self.earlier_s += max(self.last_s - self.since_s, 0.0)
+        self.since_s, self.last_s, self.rate, self.n_finished, self.cpu_s = at_s, at_s, Rate(), 0, 0.0
+
+    def finish(self, at_s: float) -> None:
+        """A trial finished; those of earlier drivers do not count."""
+        if self.since_s is not None and at_s >= self.since_s:
+            self.rate.add(at_s)
+            self.n_finished += 1
+
+    def per_minute(self, now_s: float) -> float | None:
+        """Trials that this driver finishes in a minute: of the last one, or on the whole when they are few."""
+        if self.since_s is None or not self.n_finished:
+            return None
+        n, span_s = self.rate.recent(now_s, self.since_s)
+        if n < 10:
+            n, span_s = self.n_finished, now_s - self.since_s
+        return 60.0 * n / max(span_s, 0.1)

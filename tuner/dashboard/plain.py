@@ -11,7 +11,7 @@ from typing import Self
 
 from tuner.dashboard import text
 from tuner.dashboard._display import Display
-from tuner.dashboard.view import Snapshot
+from tuner.dashboard.snapshot import Snapshot
 
 __all__ = ["PlainDisplay", "PlainLines", "progress_line"]
 
@@ -49,9 +49,9 @@ class PlainLines:
         lines: list[str] = []
         if snapshot.phase != self._phase and snapshot.ended is None:
             self._phase = snapshot.phase
-            lines.append(f"{text.clock(snapshot.elapsed_s)}  {snapshot.phase}")
-        if snapshot.name is not None and not self._named:
-            self._named = True
+            lines += [f"{text.clock(snapshot.elapsed_s)}  {snapshot.phase}"] if snapshot.phase else []
+        if snapshot.details and not self._named:
+            self._named, self._n_failed = True, snapshot.counts.failed  # those of earlier drivers are no news
             lines.append(_opening(snapshot))
         if snapshot.draining is not None and snapshot.draining != self._draining:
             lines.append(f"{text.clock(snapshot.elapsed_s)}  {text.drain(snapshot)}")
@@ -66,18 +66,18 @@ class PlainLines:
         return lines
 
     def _failures(self, snapshot: Snapshot) -> list[str]:
-        new = snapshot.counts.failed - self._n_failed
-        if new <= 0 or snapshot.failure is None or not snapshot.failure.final or self._n_told >= _FAILURES_TOLD:
+        new, last = snapshot.counts.failed - self._n_failed, snapshot.failure
+        if new <= 0 or not self._named or self._n_told >= _FAILURES_TOLD or last is None or not last.final:
             return []
         self._n_failed, self._n_told = snapshot.counts.failed, self._n_told + 1
         more = f" (and {new - 1} more)" if new > 1 else ""
         hush = "; further failures are only counted" if self._n_told == _FAILURES_TOLD else ""
-        return [f"{text.clock(snapshot.elapsed_s)}  failed: {text.failure(snapshot.failure)}{more}{hush}"]
+        return [f"{text.clock(snapshot.elapsed_s)}  failed: {text.failure(last)}{more}{hush}"]
 
     def _progress(self, snapshot: Snapshot) -> list[str]:
         elapsed_s = snapshot.elapsed_s
         every_s = _SOON_S if elapsed_s <= 6 * _SOON_S else _LATER_S
-        if snapshot.name is None or elapsed_s < (self._last_s or 0.0) + every_s:
+        if not self._named or elapsed_s < (self._last_s or 0.0) + every_s:
             return []
         self._last_s = elapsed_s
         return [progress_line(snapshot)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tuner.dashboard.view import Counts, FailureNote, Snapshot
+from tuner.dashboard.snapshot import Counts, FailureNote, Snapshot
 from tuner.trial import ParamValue
 
 __all__ = [
@@ -87,6 +87,8 @@ def counts(of: Counts, *, waiting: bool = True) -> list[str]:
 
 def drain(snapshot: Snapshot) -> str:
     """What happens after a person asked the study to end."""
+    if not snapshot.counts.running:
+        return "ending; it can be resumed"
     running = pluralize(snapshot.counts.running, "running trial")
     if snapshot.draining == "drain":
         return f"finishing {running}; press Ctrl-C again to kill them (both can be resumed)"

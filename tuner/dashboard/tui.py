@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tuner.dashboard import text
 from tuner.dashboard._display import Display
-from tuner.dashboard.view import RunningTrial, Snapshot
+from tuner.dashboard.snapshot import RunningTrial, Snapshot
 
 __all__ = ["LiveDisplay", "Screen"]
 
@@ -74,15 +74,15 @@ class Screen:
         for key, label in (("store", "store"), ("dashboard", "Ray")):
             if now.details.get(key):
                 yield [(label.ljust(_LABEL), _DIM), (now.details[key], _DIM)]
-        yield self._footer()
+        if now.ended is None:
+            yield self._footer()
 
     def _title(self) -> list[Part]:
         now = self._now
         spinner = _ASCII_SPINNER if self._ascii else _SPINNER
         turning = " " if now.ended else spinner[self._frame % len(spinner)]
         parts: list[Part] = [(f"{turning} ", _CARE), (now.name or "tuner", _BOLD)]
-        if now.phase:
-            parts.append((f"  {now.phase}", None))
+        parts.append((f"  {now.phase or ('running' if now.name else 'starting')}", None))
         if now.name is not None:
             parts.append((f"  {text.duration(now.elapsed_s)}", _DIM))
         return parts
@@ -104,7 +104,8 @@ class Screen:
         assert now.best is not None
         assert now.metric is not None
         since = text.pluralize(now.best.finished_since, "trial") + " ago" if now.best.finished_since else "just now"
-        spark = text.sparkline(now.history, ascii_only=self._ascii)
+        moved = len(set(now.history)) > 1
+        spark = text.sparkline(now.history, ascii_only=self._ascii) if moved else ""
         parts: list[Part] = [
             (f"{now.metric.name} {text.number(now.best.value)}", _GOOD),
             (f"trial {now.best.trial}", None),

@@ -11,145 +11,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from tuner.core.events import CommandReceived, Event, NodeJoined, NodeLost, Reported, StudyOpened, StudyResumed
-from tuner.dashboard._meters import Curve, Rate
+from tuner.dashboard._meters import Curve, DriversClock
+from tuner.dashboard.snapshot import Best, Counts, FailureNote, Progress, RunningTrial, Snapshot, headline
 from tuner.resources import Node, Resources
 from tuner.study import Limits, Metric, StudySpec
 from tuner.trial import Attempt, Failed, Trial, TrialState
 
-__all__ = ["Best", "Counts", "FailureNote", "Progress", "RunningTrial", "Snapshot", "View", "headline"]
-
-
-def headline(message: str) -> str:
-    """The line of a failure's message that says most: a traceback's exception, else the first line with anything.
-
-    What would move a terminal's cursor is taken out, and no more than 300 characters are kept.
-    """
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    line = lines[-1] if lines[0].startswith("Traceback (") else lines[0]
-    return "".join(char if char.isprintable() else " " for char in line[:300])
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Trials by how they stand, and the attempts that failed and were tried again."""
-
-    waiting: int = 0
-    running: int = 0
-    complete: int = 0
-    pruned: int = 0
-    failed: int = 0
-    retried: int = 0
-
-    @property
-    def finished(self) -> int:
-        """Trials to which nothing more happens."""
-        return self.complete + self.pruned + self.failed
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best complete trial so far; ``finished_since`` counts the trials that finished after it."""
-
-    trial: int
-    value: float
-    finished_since: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunningTrial:
-    """A trial that runs now. ``step`` and ``value`` are its last report's, None before the first."""
-
-    trial: int
-    attempt: int
-    step: int | None
-    value: float | None
-    for_s: float
-    stopping: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FailureNote:
-    """A failed attempt in one line; ``final`` when its trial failed with it."""
-
-    trial: int
-    attempt: int
-    kind: str
-    text: str
-    final: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the limit is that will be reached first. ``unit`` is ``trials`` or ``s``."""
-
-    done: float
-    limit: float
-    unit: str
-
-    @property
-    def share(self) -> float:
-        """From 0 to 1."""
-        return min(self.done / self.limit, 1.0) if self.limit > 0 else 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything a display shows at one moment; safe to hand to another thread.
-
-    Attributes:
-        name: The study's; None before it was opened.
-        metric: The first metric; None likewise.
-        phase: What the driver is about, for a person.
-        details: ``store``, ``executor``, ``dashboard``, ``logs``, as far as they are there.
-        ended: The study's state once it was closed; None before.
-        draining: ``drain`` or ``stop`` once a person asked for it.
-        counts: Trials by how they stand.
-        failures: Failed trials by kind.
-        limits: When the study ends.
-        elapsed_s: How long its drivers have run, all together.
-        session_s: How long this driver has.
-        cpu_s: CPU seconds that this driver's ended attempts used.
-        per_minute: Trials that finish in a minute; None before the first.
-        left_s: When it will end at this pace; None when that cannot be said.
-        progress: How far it is; None without a limit that can be shown.
-        best: None before the first complete trial.
-        history: Best value over time, evenly spaced.
-        used: What running attempts were granted.
-        total: What the nodes have.
-        n_nodes: How many there are.
-        running: The trials that have run longest, a few.
-        failure: The last failed attempt.
-    """
-
-    name: str | None
-    metric: Metric | None
-    phase: str
-    details: Mapping[str, str]
-    ended: str | None
-    draining: str | None
-    counts: Counts
-    failures: Mapping[str, int]
-    limits: Limits
-    elapsed_s: float
-    session_s: float
-    cpu_s: float
-    per_minute: float | None
-    left_s: float | None
-    progress: Progress | None
-    best: Best | None
-    history: tuple[float, ...]
-    used: Resources
-    total: Resources
-    n_nodes: int
-    running: tuple[RunningTrial, ...]
-    failure: FailureNote | None
+__all__ = ["View"]
 
 
 @dataclass(slots=True)
@@ -162,41 +35,6 @@ class _Live:
     stopping: bool = False
 
 
-@dataclass(slots=True)
-class _Clock:
-    """The drivers' time: what earlier drivers ran, and when this one began."""
-
-    earlier_s: float = 0.0
-    since_s: float | None = None
-    last_s: float = 0.0
-    rate: Rate = field(default_factory=Rate)
-    n_finished: int = 0
-    cpu_s: float = 0.0
-
-    def see(self, at_s: float) -> None:
-        if self.since_s is None:
-            self.since_s = at_s
-        self.last_s = max(self.last_s, at_s)
-
-    def resume(self, at_s: float) -> None:
-        if self.since_s is not None:
-            self.earlier_s += max(self.last_s - self.since_s, 0.0)
-        self.since_s, self.last_s, self.rate, self.n_finished, self.cpu_s = at_s, at_s, Rate(), 0, 0.0
-
-    def finish(self, at_s: float) -> None:
-        if self.since_s is not None and at_s >= self.since_s:
-            self.rate.add(at_s)
-            self.n_finished += 1
-
-    def per_minute(self, now_s: float) -> float | None:
-        if self.since_s is None or not self.n_finished:
-            return None
-        n, span_s = self.rate.recent(now_s, self.since_s)
-        if n < 10:
-            n, span_s = self.n_finished, now_s - self.since_s
-        return 60.0 * n / max(span_s, 0.1)
-
-
 class View:
     """Folds a study into what displays show. Not locked: one thread at a time."""
 
@@ -207,7 +45,7 @@ class View:
         self._ended: str | None = None
         self._draining: str | None = None
         self._details: dict[str, str] = {}
-        self._clock = _Clock()
+        self._clock = DriversClock()
         self._live: dict[int, _Live] = {}
         self._nodes: dict[str, Resources] = {}
         self._used = Resources(0.0)
@@ -233,8 +71,13 @@ class View:
         self._phase = text
 
     def opened(self, spec: StudySpec, details: Mapping[str, str]) -> None:
-        """What is being done, and where."""
-        self._spec, self._limits, self._details = spec, spec.limits, dict(details)
+        """What is being done, and where; from now on trials run."""
+        self._spec, self._limits, self._details, self._phase = spec, spec.limits, dict(details), ""
+
+    def restore(self, spec: StudySpec, trials: Iterable[Trial]) -> None:
+        """A study that is about to be taken up again, with the trials that it has."""
+        self._spec, self._limits = spec, spec.limits
+        self.fold((), trials)
 
     def closed(self, state: str, reason: str | None) -> None:
         """The study ended in ``state``."""
