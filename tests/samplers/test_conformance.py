@@ -10,7 +10,7 @@ from tuner.testing.samplers import SamplerTestCase
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "grid": {"points": 3},
-    "optuna": {"class": "optuna.samplers:TPESampler", "n_startup_trials": 5},
+    "optuna": {"class": "optuna.samplers:RandomSampler"},
 }
 
 
