@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_on_a_network_file_system_the_rollback_journal_is_used_and_said_once(tmp
     path = tmp_path / "tuner.db"
     with caplog.at_level(logging.WARNING):
         store = SqlStore(f"sqlite:///{path}")
-        log = store.create(example_spec("demo"), {})
+        log: Any = store.create(example_spec("demo"), {})
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert log._connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     log._connection.rollback()

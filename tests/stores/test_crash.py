@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tuner.core.events import Finished, Reported, Started, Suggested, TimerFired
+from tuner.core.events import Event, Finished, Reported, Started, Suggested, TimerFired
 from tuner.resources import Resources, Usage
 from tuner.stores.sql import SqlStore
 from tuner.testing.stores import example_spec, finished_trial
-from tuner.trial import Attempt, Completed
+from tuner.trial import Attempt, Completed, Trial
 
 SEED = 20261123
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,10 +43,10 @@ while True:
 """
 
 
-def trial_batch(number):
+def trial_batch(number: int) -> tuple[list[Event], list[Trial | Attempt]]:
     """Six events of one trial, and what stands after them."""
     outcome = Completed({"loss": float(number)})
-    events = [
+    events: list[Event] = [
         Suggested(1.0, number, {"rate": 0.5}),
         Started(2.0, number, 1, "node"),
         *(Reported(3.0, number, 1, step, {"loss": step / 3, "accuracy": 0.5}) for step in range(3)),
@@ -56,7 +56,7 @@ def trial_batch(number):
     return events, [finished_trial(number, float(number)), attempt]
 
 
-def check_whole(store):
+def check_whole(store: SqlStore) -> int:
     """The log is a number of whole batches, and the folds are of the same ones; how many events there are."""
     events = list(store.events("demo"))
     n_trials, rest = divmod(len(events), 6)
@@ -69,7 +69,7 @@ def check_whole(store):
     return len(events)
 
 
-def kill_after(url, n_acknowledged):
+def kill_after(url: str, n_acknowledged: int) -> tuple[int, int]:
     """Run a writer until it has acknowledged so many appends, kill it, and return (where it began, its last position)."""
     writer = subprocess.Popen([sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
@@ -87,7 +87,7 @@ def kill_after(url, n_acknowledged):
     return began, last
 
 
-def killed_writers_lose_nothing(url):
+def killed_writers_lose_nothing(url: str) -> None:
     chance = random.Random(SEED)
     acknowledged = 0
     for _ in range(5):

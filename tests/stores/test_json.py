@@ -57,7 +57,7 @@ def test_what_is_nearly_plain_is_made_plain(value, expected):
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", {"a": {"b": object()}}, {"a": math.nan, "b": object()}])
 def test_what_is_not_is_named(value):
-    with pytest.raises(StoreError, match="cannot be stored: .* which JSON cannot hold"):
+    with pytest.raises(StoreError, match=r"cannot be stored: .* which JSON cannot hold"):
         dumps(value)
 
 

@@ -54,7 +54,7 @@ def test_a_number_that_was_given_to_another_process_is_dead():
 @pytest.mark.parametrize("part", ["host", "machine"])
 def test_nothing_is_known_of_processes_elsewhere(ended, part):
     host, pid, token = ended.rsplit(":", 2)
-    machine, rest = token.split(".", 1)
+    _, rest = token.split(".", 1)
     elsewhere = f"other:{pid}:{token}" if part == "host" else f"{host}:{pid}:00000000.{rest}"
     assert not is_dead(elsewhere)
 

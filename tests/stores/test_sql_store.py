@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def path(tmp_path):
     return tmp_path / "tuner.db"
 
 
-def run_sql(store_url, statement):
+def run_sql(store_url: str, statement: str) -> list[Any]:
     """Run a statement as another program would."""
     if store_url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as connection:
@@ -50,7 +51,7 @@ def test_a_transaction_that_the_database_breaks_leaves_nothing(store_url):
     store = SqlStore(store_url)
     log = store.create(example_spec("demo"), {})
     log.append([TimerFired(1.0)], [finished_trial(0, 1.0)])
-    with pytest.raises(StoreError, match="number|range|large"):
+    with pytest.raises(StoreError, match=r"number|range|large"):
         log.append([TimerFired(2.0), Reported(2.0, 0, 1, 2**70, {"loss": 1.0})], [finished_trial(1, 1.0)])
     assert list(store.events("demo")) == [(1, TimerFired(1.0))]
     assert [trial.number for trial in store.trials("demo")] == [0]
@@ -136,7 +137,7 @@ def test_a_row_that_cannot_be_understood_is_corrupt(store_url):
     log = store.create(example_spec("demo"), {})
     log.append([], [finished_trial(0, 1.0)])
     run_sql(store_url, "UPDATE trial SET state = 'LOST'")
-    with pytest.raises(StoreCorrupt, match="study 'demo' in .* cannot be read"):
+    with pytest.raises(StoreCorrupt, match=r"study 'demo' in .* cannot be read"):
         store.trials("demo")
     log.close("COMPLETE")
     run_sql(store_url, "UPDATE study SET spec = '{}'")
@@ -186,7 +187,7 @@ def test_a_connection_that_broke_is_opened_anew(postgres_url):
 def test_a_commit_whose_answer_was_lost_is_not_made_twice(postgres_url, monkeypatch):
     """The transaction went through, then the connection broke: the position says so."""
     store = SqlStore(postgres_url)
-    log = store.create(example_spec("demo"), {})
+    log: Any = store.create(example_spec("demo"), {})
     once = log._once
 
     def once_then_break(write):
@@ -202,7 +203,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(postgres_url, monkeypa
     log.close("COMPLETE")
 
 
-def end_connections(url):
+def end_connections(url: str) -> None:
     name = url.rpartition("/")[2].partition("?")[0]
     postgres.run(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'tuner'"
@@ -210,7 +211,7 @@ def end_connections(url):
 
 
 def test_an_interrupt_within_an_append_leaves_a_log_that_goes_on(store_url, monkeypatch):
-    log = SqlStore(store_url).create(example_spec("demo"), {})
+    log: Any = SqlStore(store_url).create(example_spec("demo"), {})
     write = log._write
 
     def write_then_interrupt(connection, batch):
@@ -258,7 +259,7 @@ def test_a_store_moves_with_its_file_and_outlives_a_change_of_folder(path, tmp_p
     assert plain([event for _, event in moved.events("demo")]) == plain(EVERY_EVENT)
 
 
-def refused(url):
+def refused(url: str) -> tuple[StoreError, str]:
     """The text of the error that writing and reading at ``url`` both raise, if reading does."""
     with pytest.raises(StoreError) as caught:
         SqlStore(url).create(example_spec("demo"), {})
@@ -315,11 +316,11 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path):
 def test_a_full_disk_is_said_and_loses_nothing(path):
     """SQLite's own limit on pages stands for the disk's."""
     store = SqlStore(f"sqlite:///{path}")
-    log = store.create(example_spec("demo"), {})
+    log: Any = store.create(example_spec("demo"), {})
     log.append([TimerFired(1.0)], [])
     log._connection.exec_driver_sql("PRAGMA max_page_count = 40")
     log._connection.rollback()
-    with pytest.raises(StoreError, match="disk is full"):
+    with pytest.raises(StoreError, match="disk is full"):  # noqa: PT012 -- which append it is depends on SQLite
         for n in range(1000):
             log.append([Suggested(2.0, n, {"x": "y" * 1000})], [])
     kept = log.read()
