@@ -159,3 +159,10 @@ def test_from_a_table_to_predictions(tuner, table, tmp_path):
     summary = tuner("run", "people.yaml", "--trials", "2", "--executor", "inline", "-q", "--new").stdout
     assert "rows never seen in tuning" in summary
     assert "  tuner predict .tuner/models/" in summary
+
+
+def test_how_a_file_was_understood_is_said_beside_the_answer(tuner, sweep):
+    sweep.write_text(sweep.read_text().replace("limits: {trials: 5, time: 2h}", "run_cap: 5"), encoding="utf-8")
+    answer = tuner("validate", "sweep.yaml", "-o", "json")
+    assert answer.json["limits"] == {"trials": 5}
+    assert all(line.startswith("note: ") for line in answer.stderr.splitlines())

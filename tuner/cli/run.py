@@ -12,6 +12,7 @@ from tuner import sweep
 from tuner.api.options import RunOptions
 from tuner.api.runs import run_sweep
 from tuner.cli._options import Output, OutputOption, StoreOption
+from tuner.cli._output import remark
 from tuner.cli._summary import conduct
 from tuner.errors import SweepError
 from tuner.study import PluginSpec
@@ -72,6 +73,9 @@ def command(
         f"limits.{k}": v for k, v in (("trials", trials), ("parallel", parallel), ("time", time)) if v is not None
     }
     loaded = sweep.load(file, laid_over)
+    if not quiet:
+        for note in loaded.notes:
+            remark(f"note: {note}")
     if_exists: Literal["error", "resume", "new"] = "resume" if resume else "new" if new else "error"
     options = RunOptions(
         store=store,

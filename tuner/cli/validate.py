@@ -10,9 +10,10 @@ import typer
 from tuner import sweep
 from tuner.api.runs import prepare
 from tuner.cli._options import Output, OutputOption
-from tuner.cli._output import flat, pairs, print_json, say
+from tuner.cli._output import flat, pairs, print_json, remark, say
 from tuner.cli.run import overrides
 from tuner.core.ports import Objective
+from tuner.errors import SweepError
 from tuner.study import StudySpec
 
 __all__ = ["command"]
@@ -32,7 +33,13 @@ def command(
     before it writes anything.
     """
     loaded = sweep.load(file, overrides(changes or []))
-    parts = prepare(loaded.spec)
+    try:
+        parts = prepare(loaded.spec)
+    except SweepError as error:
+        loaded.locate(error)
+        raise
+    for note in loaded.notes:
+        remark(f"note: {note}")
     if output is Output.JSON:
         print_json({"ok": True, **_facts(parts.spec, parts.objective), "spec": parts.spec.to_dict()})
         return
