@@ -17,7 +17,7 @@ from typing import IO, Any, Protocol
 
 from tuner.objectives._command_guard import guard
 
-__all__ = ["TOKEN_VARIABLE", "Follower", "Program", "ProgramNotStarted", "run_program"]
+__all__ = ["TOKEN_VARIABLE", "Follower", "Program", "ProgramNotRun", "run_program"]
 
 TICK_S = 0.1
 TOKEN_VARIABLE = "TUNER_ATTEMPT_TOKEN"
@@ -26,8 +26,8 @@ _DRAIN_LIMIT = 16 << 20
 _KILL_WAIT_S = 10.0
 
 
-class ProgramNotStarted(Exception):  # noqa: N818 -- says what happened
-    """The program is not there, or the system refuses to start it."""
+class ProgramNotRun(Exception):  # noqa: N818 -- says what happened
+    """The program cannot be started, or nobody knows how it ended."""
 
 
 class Follower(Protocol):
@@ -70,7 +70,7 @@ def run_program(program: Program) -> int:
     Should this process be killed instead, a guard kills the process group.
 
     Raises:
-        ProgramNotStarted: It cannot be started.
+        ProgramNotRun: It cannot be started, or somebody else took its exit code.
         BaseException: What the follower raised; the program has then got SIGTERM, and SIGKILL after ``grace_s``.
     """
     token = uuid.uuid4().hex
@@ -89,6 +89,11 @@ def run_program(program: Program) -> int:
         guard().watch(0)
         if run is not None:
             run.finish()
+    if run.lost:
+        # subprocess would say 0 here, and a failed program would pass for a good one.
+        raise ProgramNotRun(
+            f"{program.arguments[0]} ended, but its exit code is not known: this process ignores SIGCHLD"
+        )
     return popen.returncode
 
 
@@ -105,7 +110,7 @@ def _started(program: Program, token: str) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:  # ValueError: a parameter holds a null character
-        raise ProgramNotStarted(f"{program.arguments[0]} cannot be started on this node: {error}") from error
+        raise ProgramNotRun(f"{program.arguments[0]} cannot be started on this node: {error}") from error
 
 
 class _Run:
@@ -114,6 +119,7 @@ class _Run:
         self._selector = selectors.DefaultSelector()
         self._decoders: dict[IO[bytes], Any] = {}
         self._ending = False
+        self.lost = False
         for stream in (popen.stdout, popen.stderr):
             assert stream is not None
             os.set_blocking(stream.fileno(), False)
@@ -165,7 +171,8 @@ class _Run:
         try:
             return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         except ChildProcessError:
-            return True  # somebody else reaped it
+            self.lost = True  # somebody else reaped it
+            return True
 
     def _read(self, stream: IO[bytes]) -> int:
         try:

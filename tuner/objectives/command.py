@@ -17,7 +17,7 @@ from tuner.objectives._command_exit import LastOutput, failed_exit, memory_kills
 from tuner.objectives._command_line import as_text, check_program, read_command
 from tuner.objectives._command_metrics import Lines, Metrics, ReportFile
 from tuner.objectives._command_options import check_variables, exit_codes, one_of, variable_of, variables
-from tuner.objectives._command_process import Program, ProgramNotStarted, run_program
+from tuner.objectives._command_process import Program, ProgramNotRun, run_program
 from tuner.study import StudySpec
 from tuner.trial import FailureKind, Params
 from tuner.worker import AttemptFailed
@@ -106,7 +106,7 @@ class Command(Objective):
             raise AttemptFailed(FailureKind.COMMAND_EXIT, f"the folder {self._base} is not there on this node")
         try:
             code = run_program(Program(arguments, self._base, environment, self._grace_s, following))
-        except ProgramNotStarted as error:
+        except ProgramNotRun as error:
             raise AttemptFailed(FailureKind.COMMAND_EXIT, str(error)) from error
         following.end()
         last = following.last.text()
