@@ -1,10 +1,10 @@
 """XGBoost and LightGBM, a boosting round a step.
 
 Both are driven through their native boosters, not through ``fit``: the binned training matrix is built once for many trials,
-and the predictions of the validation rows grow by one tree a round inside the library (XGBoost caches them for a matrix that it
-has seen, LightGBM keeps the scores of its validation sets), so scoring every round costs time linear in the rounds. Models
-are the same as ``fit`` gives (tested, to the last bit but for the order in which dart sums its trees). The exception is XGBoost's ``dart``, whose older trees are weighted anew
-every round: it predicts from all trees each time, so a larger ``report_every`` pays there.
+and the predictions of the validation rows grow by one tree a round inside the library (XGBoost caches them for a matrix that
+it has seen, LightGBM keeps the scores of its validation sets), so scoring every round costs time linear in the rounds. The
+models are those that ``fit`` gives, to the last bit but for the order in which ``dart`` sums its trees (tested). XGBoost's
+``dart`` weighs older trees anew every round and so predicts from all of them each time: a larger ``report_every`` pays there.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
 from tuner.errors import InvalidParams
 from tuner.objectives._folds import MATRICES, Prepared, size_of
 from tuner.objectives._steps import Job
-from tuner.registry.predictor import Responses, boosted
+from tuner.registry.predictor import Responses, boosted, booster_input
 
 __all__ = ["LightGBMStepper", "XGBoostStepper", "booster_kind"]
 
@@ -64,22 +65,23 @@ class XGBoostStepper:
         options = {
             "missing": estimator.missing,
             "nthread": estimator.n_jobs,
-            "enable_categorical": estimator.enable_categorical,
+            "enable_categorical": isinstance(fold.train.x, pd.DataFrame),
         }
         part = fold.valid if kind == "valid" else fold.train
         assert part is not None
 
         def make() -> tuple[Any, int]:
+            x = booster_input(part.x)
             if kind == "quantile":
                 options["max_bin"] = bins
-                matrix: Any = xgboost.QuantileDMatrix(part.x, part.y, weight=part.weights, **options)
+                matrix: Any = xgboost.QuantileDMatrix(x, part.y, weight=part.weights, **options)
             else:
                 weights = None if kind == "valid" else part.weights
-                matrix = xgboost.DMatrix(part.x, part.y, weight=weights, **options)
+                matrix = xgboost.DMatrix(x, part.y, weight=weights, **options)
             # Four bytes a value and one or two a bin: an upper bound on what the library keeps.
             return matrix, size_of(part.x) // 2 + size_of(part.y)
 
-        key = ("xgboost", fold.key, kind, bins, repr(estimator.missing), estimator.enable_categorical)
+        key = ("xgboost", fold.key, kind, bins, repr(estimator.missing))
         return MATRICES.get(key, make) if fold.key else make()[0]
 
     @property
@@ -200,13 +202,15 @@ def _lightgbm_data(job: Job, fold: Prepared, params: dict[str, Any]) -> tuple[An
         if class_weight is not None:
             by_class = compute_sample_weight(class_weight, fold.train.y)
             weights = by_class if weights is None else by_class * weights
-        train = lightgbm.Dataset(fold.train.x, fold.train.y, weight=weights, params=settings).construct()
+        train = lightgbm.Dataset(booster_input(fold.train.x), fold.train.y, weight=weights, params=settings).construct()
         valid = None
         if fold.valid is not None:
             with warnings.catch_warnings():
                 # It says that the validation set is binned as the training set is, which is what is wanted.
                 warnings.filterwarnings("ignore", message="Overriding the parameters")
-                valid = lightgbm.Dataset(fold.valid.x, fold.valid.y, reference=train, params=settings).construct()
+                valid = lightgbm.Dataset(
+                    booster_input(fold.valid.x), fold.valid.y, reference=train, params=settings
+                ).construct()
         return (train, valid), size_of(fold.train.x) // 4 + size_of(fold.train.y) * 4
 
     key = ("lightgbm", fold.key, tuple(sorted((k, repr(v)) for k, v in settings.items())), repr(class_weight))

@@ -151,6 +151,7 @@ def read_blueprint(path: str, base: Path | None, constants: Mapping[str, Any]) -
             )
     deep = set(example.get_params(deep=True)) if hasattr(example, "get_params") else set()
     library = type(example).__module__.partition(".")[0]
+    deep -= set(constants) - names if takes_any else set()  # such a class takes whatever it is given as its own
     plain = names | {name for name in deep if "__" not in name} | NATIVE_NAMES.get(library, frozenset())
     return Blueprint(
         path=path,

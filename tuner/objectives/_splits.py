@@ -203,7 +203,7 @@ def _check_counts(table: Table, options: SplitOptions, test_size: float) -> None
         rare = int(counts.argmin())
         if counts[rare] < parts:
             raise DataError(
-                f"class {table.classes[rare]!r} has {counts[rare]} row{'s' * (counts[rare] != 1)}, but the rows are split "
+                f"class {table.classes[rare]!r} has {counts[rare]} row{'s' if counts[rare] != 1 else ''}, but the rows are split "
                 f"into {parts} parts and each needs one",
                 hint="merge or leave out rare classes, use fewer folds, or set test: false",
             )

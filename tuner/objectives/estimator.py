@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from joblib import parallel_config  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits
 
 from tuner.core.ports import Context, FinalModel, Objective
@@ -40,6 +43,22 @@ from tuner.trial import Params, Trial
 __all__ = ["Estimator"]
 
 _CHECKED_ROWS = 1000
+
+
+@contextmanager
+def _bounded(threads: int) -> Iterator[None]:
+    """Bound thread pools; what joblib runs in parallel runs in threads: processes would be outside the grant."""
+    with threadpool_limits(threads), parallel_config("threading", n_jobs=threads):
+        yield
+
+
+def _agree(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two predictions are the same but for rounding: forests add up their trees in no fixed order."""
+    numbers = [name for name in one if pd.api.types.is_float_dtype(one[name])]
+    exact = [] if numbers else list(one)
+    return list(one) == list(other) and bool(
+        one[exact].equals(other[exact]) and np.allclose(one[numbers], other[numbers], rtol=1e-6, equal_nan=True)
+    )
 
 
 class Estimator(Objective):
@@ -209,7 +228,7 @@ class Estimator(Objective):
             job, choices = self._job(split, threads)
             return job, self._preparation.fold(folds[index], index, choices)
 
-        with threadpool_limits(threads):
+        with _bounded(threads):
             if fidelity in ("boosting_rounds", "epochs"):
                 jobs = [prepared(index) for index in range(len(folds))]
                 return train_by_steps(jobs, fidelity, self._metrics, context, self._every)
@@ -241,7 +260,7 @@ class Estimator(Objective):
         split = split_params(trial.params)
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         job, choices = self._job(split, threads)
-        with threadpool_limits(threads):
+        with _bounded(threads):
             fold = self._preparation.prepare(rows.tuning, None, choices)
             model = fit_to(job, fold, self._fidelities[split.estimator], trial.last_step)
             predictor = Predictor(model, fold.transformer, table.features, table.task, table.classes, choices is None)
@@ -272,7 +291,7 @@ class Estimator(Objective):
         """Raise unless the saved model says what the fitted one does, on the first rows; our own types are trusted here."""
         some = self._preparation.table.matrix[:_CHECKED_ROWS]
         saved = load_model(directory, trusted=trusted).predictor.table(some)
-        if not predictor.table(some).equals(saved):
+        if not _agree(predictor.table(some), saved):
             raise RegistryError(f"the model saved in {directory} predicts otherwise than the one that was fitted")
 
     def describe(self) -> Mapping[str, Any]:

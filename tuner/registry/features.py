@@ -144,7 +144,7 @@ def _dates(column: pd.Series[Any], name: str) -> list[Any]:
         row = int(np.flatnonzero(lost.to_numpy())[0])
         _refuse(name, "dates as 2026-01-31", column.iloc[row], row)
     days = (stamps - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-    parts = (days, stamps.dt.month, stamps.dt.weekday)
+    parts = (days, stamps.dt.month, stamps.dt.day_of_week)
     return [np.asarray(part, dtype=float) for part in parts]
 
 
@@ -153,6 +153,7 @@ def _is_dates(column: pd.Series[Any]) -> bool:
 
 
 def _refuse(name: str, expected: str, value: object, row: int) -> None:
+    value = value.item() if isinstance(value, np.generic) else value
     raise DataError(
         f"column {name!r} should hold {expected}; row {row + 1} of the table holds {value!r}",
         hint="mend the value, leave it empty, or leave the column out with data.drop when tuning",

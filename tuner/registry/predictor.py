@@ -11,7 +11,16 @@ import pandas as pd
 
 from tuner.registry.features import Feature, Matrix, to_frame
 
-__all__ = ["Predictor", "Responses", "Task", "boosted", "is_lightgbm_booster", "is_xgboost_booster", "respond"]
+__all__ = [
+    "Predictor",
+    "Responses",
+    "Task",
+    "boosted",
+    "booster_input",
+    "is_lightgbm_booster",
+    "is_xgboost_booster",
+    "respond",
+]
 
 Task = Literal["classification", "regression"]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -68,7 +77,7 @@ def respond(model: Any, x: Any, task: Task, wanted: Collection[str]) -> Response
     if is_xgboost_booster(model):
         return boosted(model.predict(_dmatrix(x)), task)
     if is_lightgbm_booster(model):
-        return boosted(model.predict(x), task)
+        return boosted(model.predict(booster_input(x)), task)
     return Responses(
         predict=np.asarray(model.predict(x)) if "predict" in wanted else None,
         probabilities=model.predict_proba(x) if "probabilities" in wanted and hasattr(model, "predict_proba") else None,
@@ -79,7 +88,14 @@ def respond(model: Any, x: Any, task: Task, wanted: Collection[str]) -> Response
 def _dmatrix(x: Any) -> Any:
     import xgboost
 
-    return x if isinstance(x, xgboost.DMatrix) else xgboost.DMatrix(x, enable_categorical=isinstance(x, pd.DataFrame))
+    if isinstance(x, xgboost.DMatrix):
+        return x
+    return xgboost.DMatrix(booster_input(x), enable_categorical=isinstance(x, pd.DataFrame))
+
+
+def booster_input(x: Any) -> Any:
+    """A table with plain column names: both boosters refuse some characters in them. Anything else stays as it is."""
+    return x.set_axis([f"c{k}" for k in range(x.shape[1])], axis=1) if isinstance(x, pd.DataFrame) else x
 
 
 @dataclass(frozen=True, slots=True, eq=False)
