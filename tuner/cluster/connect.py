@@ -22,6 +22,7 @@ from tuner.cluster.environment import prepare_environment, print_notices
 from tuner.cluster.folder import make_folder, remove_folder
 from tuner.cluster.nodes import living_nodes
 from tuner.cluster.probe import check_head
+from tuner.cluster.processes import end_processes, started_processes
 from tuner.errors import ClusterUnreachable, ExecutorError, TunerError
 from tuner.resources import Node
 
@@ -29,6 +30,7 @@ __all__ = ["Cluster", "ClusterOptions", "connect", "start_in_background"]
 
 NAMESPACE = "tuner"
 _CLOSE_TIMEOUT_S = 10.0
+_END_WAIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +251,12 @@ def _attach(address: HostPort, options: ClusterOptions) -> Any:
 def _shut_down(folder: Path | None) -> None:
     import ray
 
+    processes = started_processes() if folder is not None else []
     with contextlib.suppress(Exception):
         ray.shutdown()
         print_notices(True)
     if folder is not None:
+        end_processes(processes, _END_WAIT_S)
         remove_folder(folder)
 
 

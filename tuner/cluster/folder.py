@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from tuner.cluster.processes import end_processes
 from tuner.errors import ExecutorError
 
 __all__ = ["make_folder", "remove_folder"]
@@ -45,9 +46,25 @@ def remove_folder(folder: Path) -> None:
 
 
 def _remove_orphans(parent: Path) -> None:
-    """Folders whose driver was killed before it could tidy up."""
+    """Folders whose driver was killed before it could tidy up, and what is left of its Ray.
+
+    Ray's processes end with their driver, but two of them take a minute to notice.
+    """
     with contextlib.suppress(OSError):
         for folder in parent.glob(f"{_PREFIX}*-*"):
             pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
             if pid.isdecimal() and not psutil.pid_exists(int(pid)) and folder.stat().st_uid == os.getuid():
+                end_processes(_users_of(folder), wait_s=0.0)
                 remove_folder(folder)
+
+
+def _users_of(folder: Path) -> list[psutil.Process]:
+    """Processes of ours that have files in the folder open."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.uids().real == os.getuid() and any(
+                file.path.startswith(f"{folder}{os.sep}") for file in process.open_files()
+            ):
+                found.append(process)
+    return found
