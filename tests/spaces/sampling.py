@@ -68,8 +68,9 @@ positives = st.floats(1e-9, 1e9, allow_subnormal=False)
 def floats(draw_from: st.DrawFn) -> Float:
     kind = draw_from(st.sampled_from(["plain", "log", "step"]))
     low, high = sorted([draw_from(positives if kind == "log" else reals) for _ in range(2)])
-    if kind == "step" and high > low:
-        return Float(low, high, step=draw_from(st.floats((high - low) / 50, high - low)))
+    finest = max((high - low) / 50, 1e-9 * max(-low, high))
+    if kind == "step" and finest < high - low:
+        return Float(low, high, step=draw_from(st.floats(finest, high - low)))
     return Float(low, high, log=kind == "log")
 
 

@@ -111,7 +111,7 @@ def test_what_is_refused_says_where_and_how_to_mend_it(
 
 
 @given(distribution=distributions)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_a_distribution_reads_back_equal(distribution: Distribution) -> None:
     row = distribution_to_dict(distribution)
     back = distribution_from_dict(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 
 from tuner.errors import SearchSpaceError
 from tuner.space.conditions import Condition, freeze_conditions, matches, number, scalar
@@ -13,6 +13,9 @@ from tuner.trial import ParamValue
 
 __all__ = ["Categorical", "Constant", "Distribution", "Float", "Int"]
 
+STEP_TOLERANCE = 1e-6
+"""Share of a float's step by which a value may miss the grid."""
+_FINEST = 1e-9  # share of the larger bound: a step below is lost in rounding, as 2**-53 / 1e-9 nears STEP_TOLERANCE
 _MAX_LISTED = 1_000_000
 
 
@@ -47,6 +50,13 @@ class Float:
             raise SearchSpaceError(
                 "log and step exclude each other for a float", path="step", got=self.step, hint="drop one of them"
             )
+        if self.step is not None and self.step < _FINEST * max(abs(self.low), abs(self.high)):
+            raise SearchSpaceError(
+                f"a step of {self.step} is too small for bounds of that size: floats cannot count it",
+                path="step",
+                expected=f"at least {_FINEST:g} of the larger bound",
+                hint="leave the step out: all reals are then in range",
+            )
         object.__setattr__(self, "when", freeze_conditions(self.when, "when"))
 
     def __str__(self) -> str:
@@ -57,16 +67,20 @@ class Float:
         """How many values there are; None when they cannot be counted."""
         if self.low == self.high:
             return 1
-        return None if self.step is None else int((_decimal(self.high) - _decimal(self.low)) / _decimal(self.step)) + 1
+        return None if self.step is None else (_exact(self.high) - _exact(self.low)) // _exact(self.step) + 1
 
     def contains(self, value: ParamValue) -> bool:
-        """Whether ``value`` can be a value of this parameter."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+        """Whether ``value`` can be a value of this parameter; steps are met up to a millionth of a step."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if self.step is None:
-            return True
+            return self.low <= value <= self.high
+        # Samplers count steps in floats, and may end a hair beside the grid, the last one a hair above high.
+        hair = STEP_TOLERANCE * self.step
+        if not self.low - hair <= value <= self.high + hair:
+            return False
         k = (value - self.low) / self.step
-        return abs(k - round(k)) < 1e-6
+        return abs(k - round(k)) < STEP_TOLERANCE
 
     def values(self) -> list[ParamValue] | None:
         """Every value, in rising order; None when there is no step and they cannot be counted.
@@ -79,7 +93,7 @@ class Float:
         n = _listable(self.n_values)
         if n is None or self.step is None:
             return None if n is None else [self.low]
-        low, step = _decimal(self.low), _decimal(self.step)
+        low, step = _exact(self.low), _exact(self.step)
         return [float(low + k * step) for k in range(n)]
 
 
@@ -214,8 +228,9 @@ def _real(value: object, name: str) -> float:
     return float(number(value, name, path=name))
 
 
-def _decimal(value: float) -> Decimal:
-    return Decimal(repr(value))
+def _exact(value: float) -> Fraction:
+    """The number that was written, as 1/10 for 0.1."""
+    return Fraction(repr(value))
 
 
 def _listable(n: int | None) -> int | None:

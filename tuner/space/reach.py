@@ -5,13 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tuner.space.conditions import Condition, matches
-from tuner.space.distributions import Categorical, Constant, Distribution, Float
+from tuner.space.conditions import Condition, Frozen, matches
+from tuner.space.distributions import STEP_TOLERANCE, Categorical, Constant, Distribution, Float
 from tuner.trial import ParamValue
 
-__all__ = ["always_holds", "can_hold"]
+__all__ = ["always_holds", "can_hold", "widened"]
 
 _MAX_TRIED = 10_000
+
+
+def widened(distribution: Distribution, condition: Condition) -> Condition:
+    """``condition`` as it is to be asked of values of ``distribution``.
+
+    Values of a float with steps lie beside the grid by rounding: -0.3 + 3 * 0.1 is not 0, and 0.1 + 2 * 0.1 is not 0.3. So
+    conditions on them are met within the tolerance with which the values themselves are.
+    """
+    if not isinstance(distribution, Float) or distribution.step is None:
+        return condition
+    hair = STEP_TOLERANCE * distribution.step
+    if isinstance(condition, Mapping):
+        return Frozen({end: bound + (hair if end == "high" else -hair) for end, bound in condition.items()})
+    if isinstance(condition, list | tuple):
+        # A tuple of ranges is no condition that a person may write, but ``matches`` asks each of them in turn.
+        return tuple(widened(distribution, choice) for choice in condition)  # type: ignore[misc]
+    if isinstance(condition, bool) or not isinstance(condition, int | float):
+        return condition
+    return Frozen({"low": condition - hair, "high": condition + hair})
 
 
 def can_hold(distribution: Distribution, conditions: Sequence[Condition]) -> bool:
@@ -19,7 +38,8 @@ def can_hold(distribution: Distribution, conditions: Sequence[Condition]) -> boo
     candidates = _candidates(distribution, conditions)
     if candidates is None:
         return _interval_is_met(distribution, [c for c in conditions if isinstance(c, Mapping)])
-    return any(distribution.contains(value) and all(matches(value, c) for c in conditions) for value in candidates)
+    asked = [widened(distribution, condition) for condition in conditions]
+    return any(distribution.contains(value) and all(matches(value, c) for c in asked) for value in candidates)
 
 
 def always_holds(distribution: Distribution, condition: Condition) -> bool:
@@ -55,6 +75,6 @@ def _interval_is_met(distribution: Distribution, ranges: Sequence[Mapping[str, f
     if isinstance(distribution, Float) and distribution.step is None:
         return True
     step = distribution.step or 1
-    # The first value on the grid at or above low; a hair of tolerance, as floats count steps only nearly.
-    k = math.ceil((low - distribution.low) / step - 1e-9)
-    return distribution.low + k * step <= high + 1e-9 * step
+    tolerance = STEP_TOLERANCE if isinstance(distribution, Float) else 0
+    first = distribution.low + math.ceil((low - distribution.low) / step - tolerance) * step
+    return first <= high + tolerance * step

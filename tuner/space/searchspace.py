@@ -9,7 +9,7 @@ from tuner.errors import SearchSpaceError, closest
 from tuner.space.conditions import Condition, Frozen, freeze_conditions, matches
 from tuner.space.distributions import Categorical, Constant, Distribution, Float, Int
 from tuner.space.document import condition_to_plain, distribution_from_dict, distribution_to_dict
-from tuner.space.reach import always_holds, can_hold
+from tuner.space.reach import always_holds, can_hold, widened
 from tuner.trial import Params, ParamValue
 
 __all__ = ["SearchSpace"]
@@ -38,12 +38,19 @@ class SearchSpace(Mapping[str, Distribution]):
             raise SearchSpaceError("the search space is empty", expected="at least one parameter")
         for name, distribution in self._parameters.items():
             _check_parameter(name, distribution)
+        self._when = {name: self._asked(distribution.when) for name, distribution in self._parameters.items()}
+        self._clauses = tuple(self._asked(clause) for clause in self.forbidden)
         self._reach: dict[str, dict[str, list[Condition]]] = {}
         for name in self._parameters:
             self._reach[name] = self._conditions_to_reach(name)
         for index, clause in enumerate(self.forbidden):
             self._check_clause(clause, f"forbidden[{index}]")
         self._unconditional = not self.forbidden and not any(d.when for d in self._parameters.values())
+
+    def _asked(self, conditions: Mapping[str, Condition] | None) -> tuple[tuple[str, Condition], ...]:
+        """Conditions as they are asked of values; unknown parameters are found out later, with their place."""
+        known = self._parameters
+        return tuple((name, widened(known[name], c) if name in known else c) for name, c in (conditions or {}).items())
 
     def _conditions_to_reach(self, name: str) -> dict[str, list[Condition]]:
         """Every condition, its parents' included, that must hold for ``name`` to be active, by parameter."""
@@ -136,16 +143,15 @@ class SearchSpace(Mapping[str, Distribution]):
 
         A parameter whose parent is inactive (absent from ``params``) is inactive.
         """
-        when = self._parameters[name].when
-        return not when or all(parent in params and matches(params[parent], c) for parent, c in when.items())
+        return all(parent in params and matches(params[parent], c) for parent, c in self._when[name])
 
     def is_forbidden(self, params: Params) -> bool:
         """Whether ``params`` meet all conditions of some forbidden clause."""
         return self._forbidding(params) is not None
 
     def _forbidding(self, params: Params) -> int | None:
-        for index, clause in enumerate(self.forbidden):
-            if all(name in params and matches(params[name], condition) for name, condition in clause.items()):
+        for index, clause in enumerate(self._clauses):
+            if all(name in params and matches(params[name], condition) for name, condition in clause):
                 return index
         return None
 
@@ -158,7 +164,7 @@ class SearchSpace(Mapping[str, Distribution]):
         chosen: dict[str, ParamValue] = {}
         for name, distribution in self._parameters.items():
             # The most common case, no condition at all, is asked first: samplers call this for every suggestion.
-            if distribution.when and not self.is_active(name, chosen):
+            if self._when[name] and not self.is_active(name, chosen):
                 continue
             if type(distribution) is Constant:
                 chosen[name] = distribution.value
