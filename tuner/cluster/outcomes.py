@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from tuner.trial import Failed, FailureKind
@@ -9,6 +10,7 @@ from tuner.trial import Failed, FailureKind
 __all__ = ["failure_of"]
 
 _TEXT_LIMIT = 4000
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 _WORKER = FailureKind.WORKER_LOST
 _NODE = FailureKind.NODE_LOST
@@ -80,7 +82,7 @@ def failure_of(error: BaseException) -> Failed:
             break
     else:
         failure, meaning = _WORKER, "the attempt's task failed"
-    text = str(error).strip()
+    text = _COLOURS.sub("", str(error)).strip()
     # Ray explains at length, and a traceback ends with what matters.
     detail = text if len(text) <= _TEXT_LIMIT else f"{text[: _TEXT_LIMIT // 4]}\n[...]\n{text[-_TEXT_LIMIT * 3 // 4 :]}"
     return Failed(failure, f"{meaning}\n\n{type(error).__name__}: {detail}" if detail else meaning)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 import uuid
@@ -25,7 +26,7 @@ from tuner.cluster.mailbox import open_mailbox
 from tuner.cluster.nodes import draining_nodes
 from tuner.cluster.objects import publish
 from tuner.cluster.outcomes import failure_of
-from tuner.cluster.wire import Batch, Setup, pack, unpack
+from tuner.cluster.wire import Batch, LogPart, Setup, pack, unpack
 from tuner.core.actions import Start, Stop
 from tuner.core.events import Event
 from tuner.core.ports import Executor, Objective
@@ -113,7 +114,7 @@ class RayExecutor(Executor):
         self._board = Board(Lease(self._lease_s, spec.stop_grace_s, self.can_grow))
         self._logs = AttemptLogs(directory)
         reference = publish(objective, "the objective")
-        self._setup = setup_of(reference, spec)
+        self._setup = _setup_of(reference, spec)
         self._open_mailbox()
         if self.can_grow:
             request_bundles((), self._cluster.nodes())
@@ -224,10 +225,10 @@ class RayExecutor(Executor):
         if todo.forget:
             self._mailbox.forget.remote(todo.forget)
         for entry in todo.logs:
-            if len(entry) == 2:
-                self._logs.end(*entry)
-            else:
+            if isinstance(entry, LogPart):
                 self._logs.add(entry)
+            else:
+                self._logs.end(*entry)
         if todo.events:
             self._backlog += len(todo.events)
             self._outbox.put(todo.events)
@@ -339,10 +340,8 @@ class RayExecutor(Executor):
             self._carry_out(self._board.take())
 
 
-def setup_of(reference: Any, spec: StudySpec) -> Setup:
+def _setup_of(reference: Any, spec: StudySpec) -> Setup:
     """What worker processes of the study will ask for."""
-    import sys
-
     return Setup([reference], spec.metrics, [path for path in sys.path if path])
 
 

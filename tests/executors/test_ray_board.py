@@ -1,0 +1,311 @@
+"""The books of the Ray executor, without Ray: races that a real cluster shows once in a thousand runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tuner.cluster.wire import LogPart, News, Result, Returned
+from tuner.core.actions import Start, Stop
+from tuner.core.codec import encode_outcome
+from tuner.core.events import Finished, NodeJoined, NodeLost, Reported, Started
+from tuner.executors._ray_board import DOUBT_S, HELD_S, KILL_CONFIRM_S, LARGEST_BATCH, Board, Lease, Task
+from tuner.resources import Node, Resources
+from tuner.trial import Completed, Failed, FailureKind, Pruned
+
+CRASH = Failed(FailureKind.WORKER_LOST, "crashed")
+ONE_CPU = Resources(cpu=1.0)
+
+
+def start(trial: int, lane: int = 0, grant: Resources = ONE_CPU) -> Start:
+    return Start(trial, 1, {}, grant, lane, 0)
+
+
+def result(trial: int, first: int = 0, steps: Sequence[int] = (), wall_s: float = 0.01) -> Result:
+    reports = (first, [(step, {"loss": 0.0}) for step in steps])
+    return Result((trial, 1), encode_outcome(Completed({"loss": 1.0})), [1.0, 0.0, wall_s, None, None], b"log", reports)
+
+
+def news(
+    task: Task,
+    running: int | None,
+    steps: Sequence[int] = (),
+    first: int = 0,
+    results: Sequence[Result] = (),
+    age_s=0.5,
+) -> News:
+    reports = (first, [(step, {"loss": 0.0}) for step in steps])
+    return News(task.number, "n", (running, 1) if running is not None else None, age_s, reports, results, None)
+
+
+class Books:
+    """A board with all that it has wanted done."""
+
+    def __init__(self, silence_s: float = 100.0) -> None:
+        self.board = Board(Lease(silence_s, stop_grace_s=10.0))
+        self.board.see_nodes([Node("n", Resources(8, 0, 1000))], set(), 0.0)
+        self.events: list[Any] = []
+        self.sent: list[Task] = []
+        self.cancelled: list[Task] = []
+        self.asked: list[Stop] = []
+        self.logs: dict[tuple[int, int], bytes | None] = {}
+        self.settle()
+
+    def settle(self) -> None:
+        todo = self.board.take()
+        self.events += todo.events
+        self.sent += [task for task, _ in todo.submit]
+        self.cancelled += todo.cancel
+        self.asked += todo.ask
+        self.logs.update(entry for entry in todo.logs if not isinstance(entry, LogPart))
+
+    def do(self, method: str, *arguments, now_s: float) -> None:
+        getattr(self.board, method)(*arguments, now_s)
+        self.settle()
+
+    def add(self, *starts: Start, now_s: float = 1.0) -> Task:
+        self.do("add", starts, now_s=now_s)
+        return self.sent[-1]
+
+    def of(self, trial: int) -> list[Any]:
+        return [event for event in self.events if getattr(event, "trial", None) == trial]
+
+    def end(self, trial: int):
+        [finished] = [event for event in self.of(trial) if isinstance(event, Finished)]
+        return finished.outcome
+
+    def open(self, trial: int) -> bool:
+        return not any(isinstance(event, Finished) for event in self.of(trial))
+
+
+@pytest.fixture
+def books() -> Books:
+    return Books()
+
+
+def test_a_lane_sends_one_task_at_a_time_and_what_waited_travels_together(books):
+    first = books.add(start(0))
+    books.add(*(start(i) for i in range(1, 40)))
+    books.add(start(50, lane=1))
+    assert [task.keys for task in books.sent] == [((0, 1),), ((50, 1),)]
+    books.do("returned", first.number, Returned("n", [result(0)]), now_s=2.0)
+    assert books.sent[-1].keys == tuple((i, 1) for i in range(1, 1 + LARGEST_BATCH))
+
+
+def test_only_equal_grants_travel_together(books):
+    books.add(start(0), start(1), start(2, grant=Resources(2.0)))
+    assert books.sent[-1].keys == ((0, 1), (1, 1))
+
+
+def test_times_come_from_durations_and_never_fall(books):
+    task = books.add(start(0), start(1), now_s=10.0)
+    books.do("returned", task.number, Returned("n", [result(0, wall_s=2.0), result(1, wall_s=1.0)]), now_s=20.0)
+    told = [(type(event), event.trial, event.at_s) for event in books.events if not isinstance(event, NodeJoined)]
+    assert told == [(Started, 0, 17.0), (Finished, 0, 19.0), (Started, 1, 19.0), (Finished, 1, 20.0)]
+
+
+def test_an_attempt_that_is_said_to_be_older_than_its_task_is_no_older(books):
+    task = books.add(start(0), now_s=10.0)
+    books.do("returned", task.number, Returned("n", [result(0, wall_s=99.0)]), now_s=11.0)
+    assert [event.at_s for event in books.of(0)] == [10.0, 11.0]
+
+
+def test_a_report_that_comes_twice_is_told_once(books):
+    task = books.add(start(0))
+    books.do("hear", news(task, 0, steps=[0, 1]), now_s=2.0)
+    books.do("hear", news(task, 0, steps=[0, 1, 2]), now_s=2.5)
+    books.do("returned", task.number, Returned("n", [result(0, first=2, steps=[2, 3])]), now_s=3.0)
+    assert [event.step for event in books.of(0) if isinstance(event, Reported)] == [0, 1, 2, 3]
+    assert books.end(0) == Completed({"loss": 1.0})
+
+
+def test_the_end_waits_for_reports_that_are_still_in_the_mailbox(books):
+    task = books.add(start(0), start(1))
+    books.do("returned", task.number, Returned("n", [result(0, first=2, steps=[2]), result(1)]), now_s=3.0)
+    assert books.open(0)
+    assert not books.open(1)
+    books.do("hear", news(task, 0, steps=[0, 1]), now_s=3.1)
+    assert [type(event) for event in books.of(0)] == [Started, Reported, Reported, Reported, Finished]
+
+
+def test_an_end_whose_reports_never_come_is_told_all_the_same(books):
+    task = books.add(start(0))
+    books.do("returned", task.number, Returned("n", [result(0, first=2, steps=[2])]), now_s=3.0)
+    books.do("tick", now_s=3.0 + HELD_S / 2)
+    assert books.open(0)
+    books.do("tick", now_s=3.1 + HELD_S)
+    assert [event.step for event in books.of(0) if isinstance(event, Reported)] == [2]
+    assert books.end(0) == Completed({"loss": 1.0})
+
+
+def test_a_result_that_came_through_the_mailbox_is_not_told_again(books):
+    task = books.add(start(0), start(1))
+    books.do("hear", news(task, 1, results=[result(0)]), now_s=2.0)
+    assert not books.open(0)
+    books.do("returned", task.number, Returned("n", [result(0), result(1)]), now_s=3.0)
+    assert [type(event) for event in books.of(0)] == [Started, Finished]
+
+
+def test_what_was_handed_back_goes_out_again_before_what_waits(books):
+    task = books.add(*(start(i) for i in range(4)))
+    books.add(start(9))
+    books.do("returned", task.number, Returned("n", [result(0), result(1)]), now_s=2.0)
+    assert books.sent[-1].keys == ((2, 1), (3, 1), (9, 1))
+
+
+def test_news_and_ends_of_a_task_that_is_over_are_not_believed(books):
+    old = books.add(start(0), start(1))
+    books.do("returned", old.number, Returned("n", [result(0)]), now_s=2.0)
+    books.do("hear", news(old, 1, steps=[5], results=[result(1)]), now_s=2.1)
+    books.do("returned", old.number, Returned("n", [result(1)]), now_s=2.2)
+    books.do("failed", old.number, CRASH, now_s=2.3)
+    assert books.of(1) == []
+
+
+def test_a_crash_alone_is_the_attempts_own(books):
+    task = books.add(start(0))
+    books.do("failed", task.number, CRASH, now_s=2.0)
+    assert books.end(0) == CRASH
+    assert books.logs[0, 1] is None  # to be looked for where its process left it
+
+
+def test_after_a_crash_those_of_which_nothing_is_known_go_one_by_one(books):
+    task = books.add(*(start(i) for i in range(3)))
+    books.do("hear", news(task, 1, results=[result(0)]), now_s=2.0)
+    books.do("failed", task.number, CRASH, now_s=2.1)
+    assert books.sent[-1].keys == ((1, 1),)
+    assert books.sent[-1].announce
+    books.do("failed", books.sent[-1].number, CRASH, now_s=3.0)
+    assert books.end(1) == CRASH
+    books.do("returned", books.sent[-1].number, Returned("n", [result(2)]), now_s=4.0)
+    assert books.end(2) == Completed({"loss": 1.0})
+    assert [type(event) for event in books.of(1)] == [Started, Finished]
+
+
+def test_after_a_crash_one_that_had_reported_is_not_run_again(books):
+    task = books.add(start(0), start(1))
+    books.do("hear", news(task, 0, steps=[0]), now_s=2.0)
+    books.do("failed", task.number, CRASH, now_s=2.1)
+    assert books.end(0) == CRASH
+    assert books.sent[-1].keys == ((1, 1),)
+
+
+def test_a_stop_before_the_attempt_has_left_ends_it_at_once(books):
+    books.add(start(0))
+    books.add(start(1))
+    books.do("stop", [Stop(1, 1, "enough", prune=True)], now_s=2.0)
+    assert books.end(1) == Pruned(None)
+    assert books.asked == []
+
+
+def test_the_first_reason_to_stop_counts(books):
+    task = books.add(start(0))
+    books.do("stop", [Stop(0, 1, "slow", prune=True)], now_s=2.0)
+    books.do("stop", [Stop(0, 1, "over", prune=False)], now_s=3.0)
+    assert [stop.reason for stop in books.asked] == ["slow"]
+    books.do("failed", task.number, CRASH, now_s=4.0)
+    assert books.end(0) == Pruned(None)
+
+
+def test_one_that_does_not_stop_is_killed_and_those_behind_it_go_out_again(books):
+    task = books.add(*(start(i) for i in range(3)))
+    books.do("hear", news(task, 0, steps=[0, 1]), now_s=2.0)
+    books.do("stop", [Stop(0, 1, "over", prune=False, timeout=True)], now_s=3.0)
+    books.do("tick", now_s=12.9)
+    assert books.cancelled == []
+    books.do("tick", now_s=13.1)
+    assert books.cancelled == [task]
+    books.do("failed", task.number, CRASH, now_s=13.5)
+    assert books.end(0).kind is FailureKind.TIMEOUT
+    assert "did not stop within 10 s" in books.end(0).message
+    assert books.sent[-1].keys == ((1, 1),)
+
+
+def test_a_kill_that_is_never_confirmed_ends_the_attempt_all_the_same(books):
+    task = books.add(start(0))
+    books.do("stop", [Stop(0, 1, "slow")], now_s=3.0)
+    books.do("tick", now_s=13.1)
+    books.do("tick", now_s=13.2 + KILL_CONFIRM_S)
+    assert books.end(0) == Pruned(None)
+    books.do("failed", task.number, CRASH, now_s=30.0)
+    assert not books.open(0)
+
+
+def test_silence_is_a_hang_only_of_a_task_that_was_heard_of(books):
+    unheard, heard = books.add(start(0)), books.add(start(1, lane=1))
+    books.do("hear", news(heard, 1), now_s=2.0)
+    books.do("tick", now_s=101.0)
+    assert books.cancelled == []
+    books.do("tick", now_s=103.0)
+    assert books.cancelled == [heard]
+    books.do("failed", heard.number, CRASH, now_s=103.5)
+    assert books.end(1).kind is FailureKind.HUNG
+    assert unheard.verdict is None
+
+
+def test_silence_means_nothing_when_the_mailbox_is_gone(books):
+    task = books.add(start(0))
+    books.do("hear", news(task, 0), now_s=2.0)
+    books.board.mailbox_lost()
+    books.do("tick", now_s=500.0)
+    assert books.cancelled == []
+
+
+def test_what_no_node_can_hold_does_not_wait_for_ever(books):
+    task = books.add(start(0, grant=Resources(cpu=64.0)))
+    books.do("tick", now_s=102.0)
+    books.do("failed", task.number, CRASH, now_s=102.5)
+    assert books.end(0).kind is FailureKind.NODE_LOST
+    assert "no node that can hold" in books.end(0).message
+
+
+def test_a_node_that_dies_takes_its_attempts_along(books):
+    books.do("see_nodes", [Node("n", ONE_CPU), Node("m", ONE_CPU)], set(), now_s=1.0)
+    task = books.add(start(0), start(1))
+    books.do("hear", news(task, 0, steps=[0]), now_s=2.0)
+    books.do("see_nodes", [Node("m", ONE_CPU)], set(), now_s=3.0)
+    assert any(isinstance(event, NodeLost) and event.node_id == "n" for event in books.events)
+    assert books.end(0).kind is FailureKind.NODE_LOST
+    assert books.sent[-1].keys == ((1, 1),)
+    assert books.cancelled == [task]
+
+
+def test_a_node_that_worked_before_it_was_seen_is_not_dead(books):
+    task = books.add(start(0))
+    books.do("hear", News(task.number, "new", (0, 1), 0.5, (0, []), [], None), now_s=2.0)
+    books.do("see_nodes", [Node("n", ONE_CPU)], set(), now_s=2.1)
+    assert books.open(0)
+
+
+def test_a_task_of_which_nothing_is_known_when_a_node_dies_gets_time_to_prove_itself(books):
+    books.do("see_nodes", [Node("n", ONE_CPU), Node("m", ONE_CPU)], set(), now_s=1.0)
+    silent, speaking = books.add(start(0)), books.add(start(1, lane=1))
+    books.do("see_nodes", [Node("n", ONE_CPU)], set(), now_s=3.0)
+    books.do("hear", news(speaking, 1), now_s=4.0)
+    books.do("tick", now_s=3.1 + DOUBT_S)
+    assert books.end(0).kind is FailureKind.NODE_LOST
+    assert books.open(1)
+    assert books.cancelled == [silent]
+
+
+def test_a_node_that_is_taken_away_takes_no_more_and_its_loss_is_a_preemption(books):
+    task = books.add(start(0))
+    books.do("hear", news(task, 0), now_s=2.0)
+    books.do("see_nodes", [Node("n", ONE_CPU)], {"n"}, now_s=3.0)
+    lost = [event for event in books.events if isinstance(event, NodeLost)]
+    assert [event.node_id for event in lost] == ["n"]
+    assert books.open(0)
+    books.do("see_nodes", [], set(), now_s=4.0)
+    assert books.end(0).kind is FailureKind.PREEMPTED
+    assert [event for event in books.events if isinstance(event, NodeLost)] == lost
+
+
+def test_only_attempts_that_may_be_long_are_announced(books):
+    task = books.add(start(0))
+    assert task.announce  # nothing is known yet
+    for trial in range(1, 30):
+        books.do("returned", books.sent[-1].number, Returned("n", [result(trial - 1, wall_s=0.001)]), now_s=2.0)
+        books.add(start(trial))
+    assert not books.sent[-1].announce
