@@ -151,7 +151,8 @@ def read_blueprint(path: str, base: Path | None, constants: Mapping[str, Any]) -
             )
     deep = set(example.get_params(deep=True)) if hasattr(example, "get_params") else set()
     library = type(example).__module__.partition(".")[0]
-    deep -= set(constants) - names if takes_any else set()  # such a class takes whatever it is given as its own
+    if takes_any:  # such a class takes whatever it is given as its own; what it has without being given anything is
+        deep -= set(constants) - names - _own_names(make, required)
     plain = names | {name for name in deep if "__" not in name} | NATIVE_NAMES.get(library, frozenset())
     return Blueprint(
         path=path,
@@ -187,6 +188,16 @@ def _signature(make: Callable[..., Any]) -> tuple[frozenset[str], bool, frozense
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return frozenset(p.name for p in named), takes_any, frozenset(p.name for p in named if p.default is p.empty)
+
+
+def _own_names(make: Callable[..., Any], required: Iterable[str]) -> frozenset[str]:
+    """Parameters of an estimator that was given nothing."""
+    if set(required):
+        return frozenset()
+    try:
+        return frozenset(make().get_params(deep=True))
+    except Exception:  # a user's function may raise anything; it has been called with its constants before
+        return frozenset()
 
 
 def _example(make: Callable[..., Any], path: str, arguments: Mapping[str, Any], required: Iterable[str]) -> Any:
