@@ -14,7 +14,7 @@ from tuner.cli._summary import conduct
 from tuner.cli.run import ExecutorName
 from tuner.errors import SweepError
 from tuner.study import PluginSpec
-from tuner.sweep._units import parse_duration_s
+from tuner.sweep import parse_duration_s
 
 __all__ = ["command"]
 
