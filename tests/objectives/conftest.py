@@ -96,7 +96,7 @@ def mixed_table(kind: str, n: int = 240) -> pd.DataFrame:
         {
             "size": np.where(rng.random(n) < 0.1, np.nan, size),
             "count": rng.integers(0, 9, n),
-            "colour": np.where(rng.random(n) < 0.1, None, colour),
+            "colour": pd.Series(colour).mask(rng.random(n) < 0.1),
             "sunny": sunny,
             "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(days, unit="D"),
         }
@@ -110,7 +110,7 @@ def mixed_table(kind: str, n: int = 240) -> pd.DataFrame:
 @pytest.fixture
 def mixed_file(tmp_path):
     def write(kind: str, suffix: str = ".csv") -> Path:
-        path = tmp_path / f"{kind}{suffix}"
+        path: Path = tmp_path / f"{kind}{suffix}"
         table = mixed_table(kind)
         if suffix == ".parquet":
             table.to_parquet(path, index=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -13,24 +14,25 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from tuner.objectives._boosters import LightGBMStepper, XGBoostStepper, booster_kind
 from tuner.objectives._folds import Part, Prepared
 from tuner.objectives._steps import Job
+from tuner.registry.predictor import Task
 
 TABLES = {"two": load_breast_cancer, "three": load_wine, "numbers": load_diabetes}
 
 
-def fold_of(x, y, weights=None, key=()):
+def fold_of(x: Any, y: Any, weights: Any = None, key: tuple[Any, ...] = ()) -> Prepared:
     train, valid = np.arange(len(y)) % 3 > 0, np.arange(len(y)) % 3 == 0
     held = None if weights is None else weights[train]
     return Prepared(key, Part(x[train], y[train], held), Part(x[valid], y[valid], None), None)
 
 
-def job_of(estimator, y, task):
+def job_of(estimator: Any, y: Any, task: Task) -> Job:
     n_classes = len(np.unique(y)) if task == "classification" else 0
     return Job(estimator, task, n_classes, ("predict",), "sample_weight", 0)
 
 
-def data(name):
+def data(name: str) -> tuple[Any, Any, Task, Any]:
     x, y = TABLES[name](return_X_y=True)
-    task = "regression" if name == "numbers" else "classification"
+    task: Task = "regression" if name == "numbers" else "classification"
     weights = np.linspace(0.2, 3, len(y))
     x = x.copy()
     x[::7, 0] = np.nan
@@ -38,7 +40,7 @@ def data(name):
     return x, y.astype(float) if task == "regression" else y, task, weights
 
 
-def same_as_fit(stepper, estimator, fold, task):
+def same_as_fit(stepper: Any, estimator: Any, fold: Any, task: Task) -> None:
     for _ in range(stepper.n_steps):
         stepper.advance()
         said = stepper.responses()
@@ -99,7 +101,7 @@ def test_lightgbm(name, params):
 
 def test_lightgbm_data_shared_by_trials_do_not_carry_over_the_first_ones_settings():
     x, y, task, _ = data("two")
-    said = {}
+    said: dict[Any, Any] = {}
     for order in ((60, 2), (2, 60)):
         for least in order:
             estimator = lightgbm.LGBMClassifier(min_child_samples=least, n_estimators=5, n_jobs=1, random_state=1)

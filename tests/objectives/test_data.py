@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,11 +29,11 @@ def read(tmp_path):
     return go
 
 
-def rows(n=120, **columns):
+def rows(n: int = 120, **columns: Any) -> Any:
     return pd.DataFrame({**columns, "y": np.arange(n) % 2})
 
 
-def kinds(table):
+def kinds(table: Any) -> dict[str, str]:
     return {feature.name: feature.kind for feature in table.features}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -10,7 +11,6 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tuner.core.ports import Objective
 from tuner.errors import InvalidParams, TrialPruned
 from tuner.objectives._cache import BoundedCache
 from tuner.objectives._folds import MATRICES, PREPARED
@@ -147,9 +147,9 @@ def test_equal_parameters_give_equal_values(bench, estimator, params, workers_vi
     assert seen_again.values == seen.values
 
 
-def over_the_wire(objective: Objective) -> Objective:
+def over_the_wire(objective: Any) -> Any:
     """As a worker gets it: pickled with out-of-band buffers, whose arrays are read-only there."""
-    buffers: list = []
+    buffers: list[Any] = []
     text = cloudpickle.dumps(objective, protocol=5, buffer_callback=buffers.append)
     copies = [memoryview(bytes(buffer.raw())).toreadonly() for buffer in buffers]
     there = cloudpickle.loads(text, buffers=copies)
@@ -207,14 +207,14 @@ def test_preprocessing_is_fitted_on_training_rows_only(bench, tmp_path):
     table.to_csv(path, index=False)
     params = {"preprocess.scaler": "standard", "preprocess.encoder": "target"}
     made = bench(params, estimator=LOGISTIC, data={"path": str(path), "target": "y"}).prepare().objective
-    train, valid = made._splits.folds[0]
+    train, _ = made._splits.folds[0]
     table.loc[np.setdiff1d(np.arange(n), train), "a"] += 1e6
     table.to_csv(path, index=False)
     moved = bench(params, estimator=LOGISTIC, data={"path": str(path), "target": "y"}).prepare().objective
     folds = []
     for objective in (made, moved):
         choices = objective._choices_of(objective._blueprints[None], {"scaler": "standard", "encoder": "target"})
-        folds.append(objective._preparation.fold((train, valid), 0, choices))
+        folds.append(objective._preparation.fold(0, choices))
     assert np.array_equal(folds[0].train.x, folds[1].train.x)
     assert abs(folds[0].train.x[:, 0].mean()) < 1e-9
     assert folds[1].valid.x[:, 0].min() > 1e5
@@ -230,6 +230,25 @@ def test_prepared_folds_are_shared_by_trials_and_bounded(bench, choice_of):
     assert 0 < PREPARED.n_bytes <= 512 * 2**20
 
 
+def test_studies_of_one_process_do_not_get_each_others_folds(bench, tmp_path):
+    """Two tables of the same numbers, one of which are names; two splits of the same sizes."""
+    table = pd.DataFrame({"code": np.arange(90) % 3, "y": np.arange(90) % 2})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data = {"path": "t.csv", "target": "y"}
+    variants = [
+        {"data": data},
+        {"data": {**data, "categorical": ["code"]}},
+        {"data": data, "validation": {"stratify": False}},
+    ]
+    folds = []
+    for options in variants:
+        made = bench({"C": 1.0}, estimator=LOGISTIC, base=tmp_path, **options).prepare().objective
+        choices = made._choices_of(made._blueprints[None], {})
+        folds.append(made._preparation.fold(0, choices))
+        assert made._preparation.fold(0, choices) is folds[-1]
+    assert len({fold.key for fold in folds}) == 3
+
+
 def test_a_binned_matrix_is_shared_by_trials_with_the_same_bins(bench):
     space = SearchSpace(
         {"max_depth": Float(1, 9, step=1), "max_bin": Categorical([16, 32]), "n_estimators": Constant(3)}
@@ -243,10 +262,14 @@ def test_a_binned_matrix_is_shared_by_trials_with_the_same_bins(bench):
 
 def test_the_cache_forgets_the_least_recently_used():
     cache = BoundedCache(limit_bytes=10, limit_entries=3)
-    made = []
+    made: list[str] = []
 
-    def get(key, size):
-        cache.get(key, lambda: (made.append(key), size))
+    def get(key: str, size: int) -> None:
+        def make() -> tuple[str, int]:
+            made.append(key)
+            return key, size
+
+        assert cache.get(key, make) == key
 
     for key in "abcad":
         get(key, 2)
@@ -306,7 +329,7 @@ def test_class_weights_by_label_equal_row_weights(bench, tmp_path):
     models = []
     for made in (by_class, by_row):
         choices = made.objective._choices_of(made.objective._blueprints[None], {})
-        models.append(made.objective._preparation.fold(folds[0], 0, choices).train.weights)
+        models.append(made.objective._preparation.fold(0, choices).train.weights)
     assert np.array_equal(*models)
     assert by_row.run()[0] != by_class.run()[0]  # row weights also weigh the scores
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ def folder(tmp_path):
     )
     people.to_csv(tmp_path / "people.csv", index=False)
     people.assign(income="low").to_csv(tmp_path / "one.csv", index=False)
-    people.assign(income=[None, *people["income"][1:]]).to_csv(tmp_path / "gaps.csv", index=False)
+    people.assign(income=people["income"].mask(people.index == 0)).to_csv(tmp_path / "gaps.csv", index=False)
     people.assign(income=["rare", *people["income"][1:]]).to_csv(tmp_path / "rare.csv", index=False)
     people.assign(age=[np.inf, *people["age"][1:]]).to_csv(tmp_path / "infinite.csv", index=False)
     people.assign(income=np.arange(60) / 8).to_csv(tmp_path / "numbers.csv", index=False)
@@ -41,7 +42,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], str]] = {
     "no such file": (
         {"data": {"path": "peple.csv", "target": "income"}},
         """\

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 
 from tuner.registry.package import load_model, predict_file
 
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "xgboost.XGB": {"n_estimators": 15},
     "lightgbm.LGBM": {"n_estimators": 15},
     "sklearn.ensemble.RandomForest": {"n_estimators": 15},
@@ -22,13 +24,13 @@ MODELS = {
     "sklearn.linear_model.SGD": {"max_iter": 20},
     "sklearn.tree.DecisionTree": {"max_depth": 4},
 }
-OTHERS = {
+OTHERS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "classification": [("sklearn.linear_model.LogisticRegression", {"C": 1.0}), ("sklearn.naive_bayes.GaussianNB", {})],
     "regression": [("sklearn.linear_model.Ridge", {"alpha": 1.0}), ("sklearn.linear_model.Lasso", {"alpha": 0.01})],
 }
 
 
-def cases(kind):
+def cases(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     task = "regression" if kind == "regression" else "classification"
     for stem, params in MODELS.items():
         ending = {"classification": "C" if stem.endswith("SV") else "Classifier"}.get(task)
@@ -36,7 +38,7 @@ def cases(kind):
     yield from OTHERS[task]
 
 
-def metric_of(kind):
+def metric_of(kind: str) -> dict[str, str]:
     return {"metric": "rmse", "goal": "minimize"} if kind == "regression" else {"metric": "accuracy"}
 
 

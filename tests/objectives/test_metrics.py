@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -10,8 +12,8 @@ from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names, log_lo
 
 from tuner.errors import SweepError
 from tuner.objectives._metrics import metric_names, resolve_metrics
-from tuner.registry.predictor import respond
-from tuner.study import Metric
+from tuner.registry.predictor import Task, respond
+from tuner.study import Goal, Metric
 
 TASKS = {
     "two": ("classification", load_breast_cancer, 2),
@@ -31,7 +33,8 @@ def fitted():
     return found
 
 
-def goals(name, task, classes):
+def goals(name: str, task: Task, classes: tuple[int, ...]) -> Any:
+    goal: Goal
     for goal in ("maximize", "minimize"):
         try:
             resolve_metrics([Metric(name, goal)], (), task, classes, None)
@@ -113,7 +116,7 @@ def test_own_functions_see_the_labels_of_the_table(fitted, tmp_path):
     model, x, y, task, _ = fitted["two"]
     module = f"own_{abs(hash(str(tmp_path)))}"
     (tmp_path / f"{module}.py").write_text(OWN)
-    wanted = [Metric(f"{module}:{name}", goal) for name, goal in (("cost", "minimize"), ("surprise", "maximize"))]
+    wanted = [Metric(f"{module}:cost", "minimize"), Metric(f"{module}:surprise", "maximize")]
     metrics = resolve_metrics([*wanted, Metric(f"{module}:f2", "maximize")], (), task, ("bad", "good"), tmp_path)
     said = respond(model, x, task, metrics.wanted(model))
     values = list(metrics.score(y, said, None).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,19 +12,24 @@ import pytest
 from tuner.errors import DataError
 from tuner.registry.features import Feature, encode, label, positions, to_frame
 
-NAN = np.nan
+NAN: Any = np.nan
+DAY_AND_GAP: Any = ["2024-03-01", None]
 
 
-def column(kind, values, categories=()):
+def same(one: Any, other: Any) -> bool:
+    return np.array_equal(one, other, equal_nan=True)
+
+
+def column(kind: Any, values: Any, categories: tuple[str, ...] = ()) -> Any:
     return encode(pd.DataFrame({"c": values}), [Feature("c", kind, "", categories)])
 
 
 def test_numbers_of_every_type_are_read_as_numbers():
-    assert np.array_equal(column("number", [1, 2]), [[1], [2]])
-    assert np.array_equal(column("number", ["1.5", None]), [[1.5], [NAN]], equal_nan=True)
-    assert np.array_equal(column("number", pd.array([1, None], dtype="Int64")), [[1], [NAN]], equal_nan=True)
-    assert np.array_equal(column("number", [True, False]), [[1], [0]])
-    assert np.array_equal(column("number", pd.to_timedelta(["1min", "2s"])), [[60], [2]])
+    assert same(column("number", [1, 2]), [[1], [2]])
+    assert same(column("number", ["1.5", None]), [[1.5], [NAN]])
+    assert same(column("number", pd.array([1, None], dtype="Int64")), [[1], [NAN]])
+    assert same(column("number", [True, False]), [[1], [0]])
+    assert same(column("number", pd.to_timedelta(["1min", "2s"])), [[60], [2]])
 
 
 @pytest.mark.parametrize(
@@ -37,18 +43,18 @@ def test_numbers_of_every_type_are_read_as_numbers():
     ],
 )
 def test_booleans_are_read_from_what_files_make_of_them(values):
-    assert np.array_equal(column("boolean", values), [[1], [0], [NAN]], equal_nan=True)
+    assert same(column("boolean", values), [[1], [0], [NAN]])
 
 
 def test_labels_never_seen_and_missing_ones_differ():
     seen = column("category", ["b", "a", "new", None], ("a", "b"))
-    assert np.array_equal(seen, [[1], [0], [-1], [NAN]], equal_nan=True)
+    assert same(seen, [[1], [0], [-1], [NAN]])
 
 
 def test_codes_are_the_same_labels_whether_a_gap_made_them_floats_or_not():
     assert [label(v) for v in (3, 3.0, np.int64(3), "3", True, 2.5)] == ["3", "3", "3", "3", "true", "2.5"]
     for values in ([3, 7], [3.0, 7.0], ["3", "7"], pd.Categorical([3, 7])):
-        assert np.array_equal(column("category", values, ("3", "7")), [[0], [1]])
+        assert same(column("category", values, ("3", "7")), [[0], [1]])
 
 
 @pytest.mark.parametrize(
@@ -57,12 +63,12 @@ def test_codes_are_the_same_labels_whether_a_gap_made_them_floats_or_not():
         ["2024-03-01", None],
         ["2024-03-01T00:00:00Z", None],
         [datetime.date(2024, 3, 1), None],
-        pd.to_datetime(["2024-03-01", None]),
-        pd.to_datetime(["2024-03-01", None]).tz_localize("UTC"),
+        pd.to_datetime(DAY_AND_GAP),
+        pd.to_datetime(DAY_AND_GAP).tz_localize("UTC"),
     ],
 )
 def test_dates_become_days_month_and_weekday(values):
-    assert np.array_equal(column("date", values), [[19783, 3, 4], [NAN, NAN, NAN]], equal_nan=True)
+    assert same(column("date", values), [[19783, 3, 4], [NAN, NAN, NAN]])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import textwrap
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,23 +15,25 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tuner.errors import DataError, RegistryError, TunerError
 from tuner.registry import package
+from tuner.registry._folder import file_sha256
+from tuner.registry.features import encode
 from tuner.registry.package import load_model, predict_file, save_model
 from tuner.registry.predictor import Predictor
 
 
 class Mine(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    def fit(self, x, y):
+    def fit(self, x: Any, y: Any) -> Any:
         self.classes_ = np.unique(y)
         return self
 
-    def predict(self, x):
+    def predict(self, x: Any) -> Any:
         return np.zeros(len(x), dtype=int)
 
 
 def test_it_reads_back_and_predicts_the_same(saved, predictor, table):
     model = load_model(saved)
     said = model.predict(table)
-    assert said.equals(predictor.table(package.encode(table, predictor.features)))
+    assert said.equals(predictor.table(encode(table, predictor.features)))
     assert list(said) == ["prediction", "probability_no", "probability_yes"]
     assert (model.card["study"], model.card["trial"], model.card["format_version"]) == ("demo", 3, 1)
 
@@ -76,7 +80,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path, predictor, monkeypatch):
 
 
 def test_a_model_that_skops_cannot_hold_is_refused_when_it_is_saved(tmp_path, predictor):
-    broken = Mine()
+    broken: Any = Mine()
     broken.handle = open(__file__)  # noqa: SIM115 -- an open file is what cannot be saved
     try:
         with pytest.raises(RegistryError, match=r"test_package\.Mine cannot be saved without pickle"):
@@ -100,7 +104,7 @@ def test_types_of_others_are_trusted_only_when_the_caller_names_them(tmp_path, p
     assert list(load_model(tmp_path / "model", trusted=[name]).predict(table)["prediction"]) == ["no"] * 20
 
 
-def edit_card(folder, **changes):
+def edit_card(folder: Path, **changes: Any) -> None:
     card = json.loads((folder / "model.json").read_text())
     for key, value in changes.items():
         if value is None:
@@ -118,12 +122,12 @@ def test_a_list_of_trusted_types_in_the_card_is_not_believed(tmp_path, predictor
         load_model(tmp_path / "model")
 
 
-def damage(folder, name):
+def damage(folder: Path, name: str) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes() + b" ")
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[Any, str]] = {
     "no folder": (
         lambda folder: folder.rename(folder.with_name("gone")),
         """\
@@ -184,7 +188,7 @@ def test_a_card_that_is_no_json_is_refused(saved):
 def test_a_skops_file_of_rubbish_with_a_right_digest_is_refused(saved):
     (saved / "model.skops").write_bytes(b"rubbish")
     files = json.loads((saved / "model.json").read_text())["files"]
-    edit_card(saved, files={**files, "model.skops": package.file_sha256(saved / "model.skops")})
+    edit_card(saved, files={**files, "model.skops": file_sha256(saved / "model.skops")})
     with pytest.raises(RegistryError, match="cannot be read as a skops file"):
         load_model(saved)
 

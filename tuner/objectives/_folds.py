@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from tuner.objectives._cache import BoundedCache
 from tuner.objectives._preprocess import Choices, make_transformer
+from tuner.objectives._splits import Splits
 from tuner.objectives._table import Table
 from tuner.registry.features import to_frame
 
@@ -74,26 +75,28 @@ class Preparation:
 
     Attributes:
         table: All rows.
+        splits: Which of them train and validate.
         class_weight: ``balanced``, class position -> weight, or None.
         seed: For the transformers that draw.
     """
 
     table: Table
+    splits: Splits
     class_weight: ClassWeight
     seed: int
 
-    def fold(self, rows: tuple[Array, Array], index: int, choices: Choices | None) -> Prepared:
+    def fold(self, index: int, choices: Choices | None) -> Prepared:
         """Fold ``index`` (training rows, validation rows), from the cache when it is there.
 
         Args:
-            rows: Positions in the table.
-            index: The fold's number in the study.
+            index: The fold's number.
             choices: The preprocessing; None to hand over a table with named columns.
         """
-        key = (self.table.sha256, self.seed, repr(self.class_weight), index, len(rows[0]), choices and choices.key)
+        study = (self.table.sha256, self.splits.sha256, self.seed, repr(self.class_weight))
+        key = (*study, index, choices and choices.key)
 
         def make() -> tuple[Prepared, int]:
-            prepared = self.prepare(rows[0], rows[1], choices, key)
+            prepared = self.prepare(*self.splits.folds[index], choices, key)
             parts = [part for part in (prepared.train, prepared.valid) if part is not None]
             return prepared, sum(size_of(part.x) + size_of(part.y) + size_of(part.weights) for part in parts)
 

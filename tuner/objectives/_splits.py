@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -123,11 +124,13 @@ class Splits:
         tuning: All rows but the test rows.
         test: Rows set aside; empty for none.
         folds: (training rows, validation rows), one pair for a holdout.
+        sha256: Of all of them.
     """
 
     tuning: Rows
     test: Rows
     folds: tuple[tuple[Rows, Rows], ...]
+    sha256: str
 
 
 def make_splits(table: Table, options: SplitOptions, test_size: float, seed: int) -> Splits:
@@ -149,7 +152,10 @@ def make_splits(table: Table, options: SplitOptions, test_size: float, seed: int
     parts = [("the test rows", test, tuning)] if test_size else []
     parts += [(f"validation fold {k + 1}", valid, train) for k, (train, valid) in enumerate(folds)]
     _check_classes(table, parts)
-    return Splits(tuning, test, tuple(folds))
+    digest = hashlib.sha256()
+    for rows in (test, *(side for pair in folds for side in pair)):
+        digest.update(len(rows).to_bytes(8, "little") + rows.tobytes())
+    return Splits(tuning, test, tuple(folds), digest.hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +209,8 @@ def _check_counts(table: Table, options: SplitOptions, test_size: float) -> None
         rare = int(counts.argmin())
         if counts[rare] < parts:
             raise DataError(
-                f"class {table.classes[rare]!r} has {counts[rare]} row{'s' if counts[rare] != 1 else ''}, but the rows are split "
-                f"into {parts} parts and each needs one",
+                f"class {table.classes[rare]!r} has {'1 row' if counts[rare] == 1 else f'{counts[rare]} rows'}, but the rows are "
+                f"split into {parts} parts and each needs one",
                 hint="merge or leave out rare classes, use fewer folds, or set test: false",
             )
 

@@ -42,7 +42,7 @@ class Table:
         target: The target's name; None when it had none.
         origin: Where it came from, plain JSON data.
         notes: What was done to it, for people.
-        sha256: Of matrix, target, weights and groups.
+        sha256: Of columns, classes, matrix, target, weights and groups.
     """
 
     matrix: Matrix
@@ -78,7 +78,7 @@ def make_table(raw: RawTable, options: DataOptions, task: Task) -> Table:
     else:
         y, classes = _numbers(raw.target, options), ()
     matrix = encode(raw.features, features)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr((features, classes)).encode())
     for array in (matrix, y, raw.weights, raw.groups):
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)

@@ -152,7 +152,7 @@ class Estimator(Objective):
         table = make_table(raw, self._data, task)
         self._metrics = resolve_metrics(spec.metrics, self._extra, task, table.classes, self._base)
         self._splits = make_splits(table, self._validation, self._test_size, self._seed)
-        self._preparation = Preparation(table, self._weights_by_class(table), self._seed)
+        self._preparation = Preparation(table, self._splits, self._weights_by_class(table), self._seed)
         self._check_families(spec)
 
     def _task(self) -> Task | None:
@@ -226,7 +226,7 @@ class Estimator(Objective):
 
         def prepared(index: int) -> tuple[Job, Prepared]:
             job, choices = self._job(split, threads)
-            return job, self._preparation.fold(folds[index], index, choices)
+            return job, self._preparation.fold(index, choices)
 
         with _bounded(threads):
             if fidelity in ("boosting_rounds", "epochs"):
@@ -302,6 +302,7 @@ class Estimator(Objective):
         train, valid = rows.folds[0]
         return {
             "data": {
+                "sha256": table.sha256,
                 **table.origin,
                 "table_sha256": table.sha256,
                 "shape": [table.n_rows, len(table.features)],
