@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from tuner import catalog
@@ -107,7 +107,7 @@ def _merged(base: Parameters, node: Node | None) -> Parameters:
         if not name.strip():
             raise row.error("a parameter needs a name")
         if row.content is not None:
-            base[name] = read_distribution(row)
+            base[name] = _conditioned(read_distribution(row), row, base.get(name))
         elif name in base:
             del base[name]
         else:
@@ -115,6 +115,14 @@ def _merged(base: Parameters, node: Node | None) -> Parameters:
                 "has nothing after it", expected=_SHAPES, hint="write {value: null} if the value null is meant"
             )
     return base
+
+
+def _conditioned(distribution: Distribution, row: Node, base: Distribution | None) -> Distribution:
+    """An override keeps the condition of what it overrides unless it says its own (``when: {}`` for none)."""
+    says = isinstance(row.content, dict) and "when" in row.content
+    if base is None or not base.when or says:
+        return distribution
+    return replace(distribution, when=base.when)
 
 
 def read_distribution(node: Node) -> Distribution:
