@@ -235,7 +235,7 @@ def test_studies_of_one_process_do_not_get_each_others_folds(bench, tmp_path):
     table = pd.DataFrame({"code": np.arange(90) % 3, "y": np.arange(90) % 2})
     table.to_csv(tmp_path / "t.csv", index=False)
     data = {"path": "t.csv", "target": "y"}
-    variants = [
+    variants: list[dict[str, Any]] = [
         {"data": data},
         {"data": {**data, "categorical": ["code"]}},
         {"data": data, "validation": {"stratify": False}},

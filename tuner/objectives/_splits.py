@@ -208,9 +208,9 @@ def _check_counts(table: Table, options: SplitOptions, test_size: float) -> None
         counts = np.bincount(table.y, minlength=len(table.classes))
         rare = int(counts.argmin())
         if counts[rare] < parts:
+            members = "1 row" if counts[rare] == 1 else f"{counts[rare]} rows"
             raise DataError(
-                f"class {table.classes[rare]!r} has {'1 row' if counts[rare] == 1 else f'{counts[rare]} rows'}, but the rows are "
-                f"split into {parts} parts and each needs one",
+                f"class {table.classes[rare]!r} has {members}, but the rows are split into {parts} parts and each needs one",
                 hint="merge or leave out rare classes, use fewer folds, or set test: false",
             )
 
