@@ -108,10 +108,10 @@ def start_ray() -> Any:
 def bare_ray(n: int, seed: int) -> dict[str, float]:
     ray = start_ray()
 
-    @ray.remote(num_cpus=1, max_retries=0)
-    def task(params: dict[str, float]) -> float:
+    def nothing(params: dict[str, float]) -> float:
         return 0.0
 
+    task = ray.remote(num_cpus=1, max_retries=0)(nothing)
     ray.get([task.remote({}) for _ in range(50)])
     params = {f"x{i}": 0.5 for i in range(5)}
     began = time.perf_counter()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +23,11 @@ from tuner.trial import Completed
 
 
 def spec(**changes) -> StudySpec:
-    fields = {"limits": Limits(trials=6), "sampler": PluginSpec("random"), "pruner": PluginSpec("none")} | changes
+    fields: dict[str, Any] = {
+        "limits": Limits(trials=6),
+        "sampler": PluginSpec("random"),
+        "pruner": PluginSpec("none"),
+    } | changes
     return StudySpec("s", (Metric("loss"),), SearchSpace({"x": Float(0, 1)}), PluginSpec("model"), **fields)
 
 
@@ -104,7 +111,7 @@ def test_a_slow_sampler_is_asked_for_one_at_a_time_between_polls():
     Engine(core, Slow(executor), executor, ListLog()).run([StudyOpened(0.0, spec())])
     kinds = [entry for entry in executor.journal if entry[0] in ("ask", "poll")]
     assert [count for kind, count in kinds if kind == "ask"] == [1] * 6
-    assert all(following[0] == "poll" for entry, following in zip(kinds, kinds[1:], strict=False) if entry[0] == "ask")
+    assert all(following[0] == "poll" for entry, following in pairwise(kinds) if entry[0] == "ask")
     assert SLICE_S < 0.1
 
 
@@ -114,13 +121,19 @@ def test_a_fast_sampler_is_asked_for_many_at_once():
     asked: list[int] = []
     core, sampler = driver_parts(plan)
     ask = sampler.ask
-    sampler.ask = lambda first, count: asked.append(count) or ask(first, count)  # type: ignore[method-assign]
+
+    def counted(first, count):
+        asked.append(count)
+        return ask(first, count)
+
+    sampler.ask = counted  # type: ignore[method-assign]
     Engine(core, sampler, executor, ListLog()).run([StudyOpened(0.0, plan)])
     assert len(asked) < 20
 
 
 def test_drain_lets_what_runs_end():
     left = simulate(spec(), Simulated(nodes=2), ModelObjective(), watch=lambda engine: engine.request("drain"))
+    assert left.closed is not None
     assert left.closed.reason == "drained"
     assert all(trial.state.finished for trial in left.log.trials)
 
@@ -140,7 +153,9 @@ def test_a_cluster_that_can_grow_is_waited_for():
     plan = spec(resources=ResourceRequest(cpu=8.0), limits=Limits(trials=6, time_s=30.0))
     cluster = Simulated(nodes=2, cpu=1.0)
     cluster.can_grow = True
-    assert simulate(plan, cluster, ModelObjective()).closed.reason == "time"
+    closed = simulate(plan, cluster, ModelObjective()).closed
+    assert closed is not None
+    assert closed.reason == "time"
 
 
 def test_who_watches_sees_every_event_after_it_is_durable():
@@ -152,6 +167,6 @@ def test_who_watches_sees_every_event_after_it_is_durable():
 
     core, sampler = driver_parts(spec())
     cluster = Simulated(nodes=2)
-    cluster.open(spec(), ModelObjective(), None)
+    cluster.open(spec(), ModelObjective(), Path())
     Engine(core, sampler, cluster, log, watch).run([StudyOpened(0.0, spec())])
     assert seen == log.events

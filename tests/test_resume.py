@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -39,11 +41,11 @@ def spec(sampler: str = "tpe", pruner: str = "asha", parallel: int | None = None
     )
 
 
-def rows(events: list[Event]) -> list[tuple[object, ...]]:
+def rows(events: Sequence[Event]) -> list[tuple[object, ...]]:
     return [(event.at_s, *encode(event)) for event in events]
 
 
-def first_difference(a: list[Event], b: list[Event]) -> str | None:
+def first_difference(a: Sequence[Event], b: Sequence[Event]) -> str | None:
     for position, (left, right) in enumerate(zip(rows(a), rows(b), strict=False)):
         if left != right:
             return f"event {position}: {left} is not {right}"
@@ -95,7 +97,7 @@ def test_a_driver_rebuilt_from_its_log_decides_as_the_one_that_never_died(sample
     log = ListLog()
     cluster = Immortal(nodes=4, faults=faults, seed=3)
     core, sampler_object = driver_parts(plan)
-    cluster.open(plan, ModelObjective(), None)
+    cluster.open(plan, ModelObjective(), Path())
     engine = Engine(core, sampler_object, cluster, log)
     pending: list[Event] = [StudyOpened(0.0, plan)]
     while len(log.events) < cut and core.closed is None:

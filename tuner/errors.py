@@ -88,7 +88,7 @@ class SweepError(TunerError):
         hint: What to do.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one argument for each thing that a person must be told
         self,
         message: str,
         *,
@@ -203,11 +203,11 @@ class InvalidTransition(TunerError):
         super().__init__(f"trial {trial}: {message}\n" + "\n".join(f"  {line}" for line in self.story))
 
 
-class InvalidParams(Exception):  # noqa: N818 -- Determined's word for it; it names the parameters, not an error of the program
+class InvalidParams(Exception):
     """Raised by an objective: these parameters can never work, so the trial fails and is not tried again."""
 
 
-class TrialPruned(BaseException):  # noqa: N818 -- Optuna's name
+class TrialPruned(BaseException):
     """Raised inside an objective to end the attempt early; control flow, not an error.
 
     ``context.report`` raises it when the engine has asked the attempt to stop. An objective may raise it itself. It is no

@@ -72,9 +72,9 @@ def test_the_study_closes_when_the_space_is_exhausted(story):
     s.node(cpu=4)
     s.suggest(1)
     s.do(ev.SpaceExhausted(0.0))
-    assert s.core.closed is None
+    assert not s.said(Close)
     s.finish(0)
-    assert s.core.closed.reason == "exhausted"
+    assert s.said(Close)[-1].reason == "exhausted"
 
 
 def test_nothing_is_said_after_the_close(story):
@@ -381,9 +381,9 @@ def test_a_resumed_study_gives_running_trials_a_new_attempt(story):
     s.node("new")
     assert s.starts()[-1] == (0, 2)
     s.finish(0, attempt=1)
-    assert s.core.closed is None
+    assert not s.said(Close)
     s.finish(0, attempt=2)
-    assert s.core.closed.reason == "trials"
+    assert s.said(Close)[-1].reason == "trials"
 
 
 def test_a_decision_to_prune_survives_the_driver(story):

@@ -278,8 +278,11 @@ def test_an_override_keeps_the_condition_of_what_it_overrides(tmp_path: Path) ->
     (tmp_path / "space.yaml").write_text(
         "parameters:\n  kind: {values: [a, b]}\n  rate: {low: 0.0, high: 1.0, when: {kind: a}}\n", encoding="utf-8"
     )
-    head = "name: s\nobjective: {command: [echo]}\nmetric: {name: m, goal: minimize}\nlimits: {trials: 1}\nspace: ./space.yaml\n"
+    head = "name: s\nobjective: {command: [echo]}\nmetric: {name: m, goal: minimize}\n"
+    head += "limits: {trials: 1}\nspace: ./space.yaml\n"
     kept = parse(head + "parameters: {rate: {low: 0.2, high: 0.4}}\n", tmp_path / "sweep.yaml").spec.space["rate"]
-    own = parse(head + "parameters: {rate: {low: 0.2, high: 0.4, when: {}}}\n", tmp_path / "sweep.yaml").spec.space["rate"]
+    own = parse(head + "parameters: {rate: {low: 0.2, high: 0.4, when: {}}}\n", tmp_path / "sweep.yaml").spec.space[
+        "rate"
+    ]
     assert dict(kept.when or {}) == {"kind": "a"}
     assert not own.when

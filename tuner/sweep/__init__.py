@@ -17,8 +17,8 @@ from tuner.sweep._build import build
 from tuner.sweep._model import Sweep
 from tuner.sweep._python import SpecArguments, build_spec
 from tuner.sweep._template import template
-from tuner.sweep._write import to_yaml
 from tuner.sweep._units import parse_duration_s
+from tuner.sweep._write import to_yaml
 from tuner.sweep._yaml import read_file, read_text
 
 __all__ = ["SpecArguments", "Sweep", "build_spec", "load", "parse", "parse_duration_s", "template", "to_yaml"]

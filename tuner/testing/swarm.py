@@ -198,7 +198,9 @@ class _Watch:
             limit = self._scenario.spec.limits.parallel
             running = executor.n_running
             if limit is not None and running > limit:
-                raise BrokenLawError(f"seed {self._scenario.seed}: {running} attempts run at once, limits.parallel is {limit}")
+                raise BrokenLawError(
+                    f"seed {self._scenario.seed}: {running} attempts run at once, limits.parallel is {limit}"
+                )
             capacity = self._scenario.nodes * self._scenario.cpu / (self._scenario.spec.resources.cpu or 1.0)
             if running > capacity + 1e-9:
                 raise BrokenLawError(f"seed {self._scenario.seed}: {running} attempts run on room for {capacity:g}")
