@@ -9,7 +9,7 @@ import psutil
 
 __all__ = ["end_processes", "started_processes"]
 
-_KILL_WAIT_S = 1.0
+_KILL_WAIT_S = 0.3
 
 
 def started_processes() -> list[psutil.Process]:

@@ -112,6 +112,7 @@ class Board:
         self._nodes: dict[str, Node] = {}
         self._known: set[str] = set()
         self._draining: set[str] = set()
+        self._logged: set[Key] = set()  # attempts of whose logs a part has come
         self._n_tasks = 0
         self._last_s = 0.0
         self._typical_s: float | None = None
@@ -165,7 +166,8 @@ class Board:
             return
         self._begin(entry, now_s - news.age_s)
         self._reports(entry, news.reports, now_s)
-        if news.log is not None:
+        if news.log is not None and news.running is not None:
+            self._logged.add(news.running)
             self._todo.logs.append(news.log)
 
     def _entry(self, key: Key | None, task: int) -> _Entry | None:
@@ -384,7 +386,9 @@ class Board:
         del self._entries[key]
         if entry.stop is not None:
             self._todo.forget.append(key)
-        self._todo.logs.append((key, log))
+        if log != b"" or key in self._logged:
+            self._logged.discard(key)
+            self._todo.logs.append((key, log))
         self._todo.events.append(Finished(self._at(now_s), *key, outcome, usage))
 
     def _learn(self, wall_s: float) -> None:

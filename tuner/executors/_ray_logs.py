@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from tuner.cluster.wire import Key, LogPart
+from tuner.executors._ray_traces import find_log
 from tuner.worker import LOG_LIMIT_BYTES, BoundedLog
 
 __all__ = ["AttemptLogs"]
@@ -20,11 +21,14 @@ class AttemptLogs:
     the file that its process had written into is read, if it is on this machine.
 
     Args:
-        directory: The study's.
+        directory: Where to.
+        session: Folder of this machine's Ray session.
+        mailbox_prefix: How the names of the study's mailboxes begin.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, session: Path, mailbox_prefix: str) -> None:
         self._folder = directory
+        self._session, self._mailbox_prefix = session, mailbox_prefix
         self._open: dict[Key, LogPart] = {}
 
     def _path(self, key: Key) -> Path:
@@ -41,18 +45,19 @@ class AttemptLogs:
     def end(self, key: Key, log: bytes | None) -> None:
         """An attempt has ended with this log; None when it was killed and could not say."""
         part = self._open.pop(key, None)
-        if log is None and part is not None:
-            log = _left_behind(part)
+        if log is None:
+            place = (Path(part.path), part.mark) if part else find_log(self._session, self._mailbox_prefix, key)
+            log = _left_behind(*place) if place else None
         if log:
             with contextlib.suppress(OSError):
                 self._path(key).write_bytes(log)
 
 
-def _left_behind(part: LogPart) -> bytes | None:
+def _left_behind(path: Path, mark: int) -> bytes | None:
     kept = BoundedLog(LOG_LIMIT_BYTES)
     try:
-        with Path(part.path).open("rb") as file:
-            file.seek(part.mark)
+        with path.open("rb") as file:
+            file.seek(mark)
             while data := file.read(_READ_BYTES):
                 kept.append(data)
     except OSError:

@@ -17,6 +17,7 @@ from tuner.cluster.wire import Batch, Key, Returned, Setup, pack, unpack
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import encode_outcome, encode_usage
 from tuner.core.ports import Objective
+from tuner.executors._ray_traces import LOG_NAME, folder_of, note_running
 from tuner.resources import Usage
 from tuner.trial import Failed, FailureKind, Outcome
 from tuner.worker import Capture, run_attempt
@@ -67,7 +68,7 @@ class _Session:
         sys.path.extend(path for path in setup.sys_path if path not in sys.path and os.path.exists(path))
         self._metrics = setup.metrics
         self.node_id = here()
-        self._scratch = session_folder() / f"tuner-{os.getpid()}-{batch.mailbox}"
+        self._scratch = folder_of(session_folder(), batch.mailbox, os.getpid())
         self._capture = self._captured()
         log_path = self._capture.path if self._capture else None
         self.courier = Courier(mailbox, self.node_id, log_path, batch.heartbeat_s)
@@ -81,7 +82,7 @@ class _Session:
 
     def _captured(self) -> Capture | None:
         with contextlib.suppress(OSError):
-            return Capture.install(self._scratch / "output.log")
+            return Capture.install(self._scratch / LOG_NAME)
         return None
 
     def run(self, start: Start, announce: bool) -> None:
@@ -93,7 +94,10 @@ class _Session:
         elif self._objective is None:
             self._end_unrun(key, Failed(FailureKind.RAISED, self._broken))
         else:
-            self.courier.begin(key, announce, self._capture.mark() if self._capture else 0)
+            mark = self._capture.mark() if self._capture else 0
+            if announce:
+                note_running(self._scratch, key, mark)
+            self.courier.begin(key, announce, mark)
             result = run_attempt(self._objective, start, self._metrics, _Link(self.courier, key), self._scratch)
             self.courier.end(key, encode_outcome(result.outcome), encode_usage(result.usage), result.log)
 

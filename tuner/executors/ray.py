@@ -24,9 +24,9 @@ from tuner.cluster.autoscaling import request_bundles
 from tuner.cluster.connect import Cluster, ClusterOptions, result_of, start_in_background
 from tuner.cluster.mailbox import open_mailbox
 from tuner.cluster.nodes import draining_nodes
-from tuner.cluster.objects import publish
+from tuner.cluster.objects import publish, session_folder
 from tuner.cluster.outcomes import failure_of
-from tuner.cluster.wire import Batch, LogPart, Setup, pack, unpack
+from tuner.cluster.wire import Batch, LogPart, Returned, Setup, pack, unpack
 from tuner.core.actions import Start, Stop
 from tuner.core.events import Event
 from tuner.core.ports import Executor, Objective
@@ -36,6 +36,7 @@ from tuner.executors._ray_logs import AttemptLogs
 from tuner.executors._ray_worker import run_batch
 from tuner.resources import Resources
 from tuner.study import StudySpec
+from tuner.trial import Failed
 
 __all__ = ["RayExecutor"]
 
@@ -45,6 +46,7 @@ _LONG_POLL_S = 1.0
 _NODES_EVERY_S = 1.0
 _BACKLOG = 50_000
 _JOIN_S = 5.0
+_CLOSE_WAIT_S = 1.0
 _PRELOAD = ("tuner.executors._ray_worker", "numpy")
 
 
@@ -90,9 +92,11 @@ class RayExecutor(Executor):
         self._backlog = 0
         self._refs: dict[int, Any] = {}
         self._tasks: dict[Resources, Any] = {}
+        self._run_batch = ray.remote(run_batch)
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._mailbox: Any = None
+        self._run_name, self._n_mailboxes = f"tuner-{uuid.uuid4().hex[:12]}", 0
         self._study = ""
 
     @property
@@ -112,7 +116,7 @@ class RayExecutor(Executor):
         self._cluster = result_of(self._future, self._options)
         self._study = spec.name
         self._board = Board(Lease(self._lease_s, spec.stop_grace_s, self.can_grow))
-        self._logs = AttemptLogs(directory)
+        self._logs = AttemptLogs(directory, session_folder(), self._run_name)
         reference = publish(objective, "the objective")
         self._setup = _setup_of(reference, spec)
         self._open_mailbox()
@@ -173,11 +177,14 @@ class RayExecutor(Executor):
             cluster.close()
 
     def _started(self) -> Cluster | None:
-        """The Ray that ``warm_up`` began to start, when ``open`` never came."""
+        """The Ray that ``warm_up`` began to start, when ``open`` never came; one that is not there yet closes itself."""
         if self._future is None or self._given:
             return None
         with contextlib.suppress(ExecutorError):
-            return result_of(self._future, self._options)
+            try:
+                return self._future.result(timeout=_CLOSE_WAIT_S)
+            except TimeoutError:
+                self._future.add_done_callback(_close_later)
         return None
 
     def _release(self) -> None:
@@ -229,9 +236,14 @@ class RayExecutor(Executor):
                 self._logs.add(entry)
             else:
                 self._logs.end(*entry)
+        self._tell(todo)
+
+    def _tell(self, todo: Todo) -> None:
+        """Hand the events to the engine. The lock is held, so their times do not fall."""
         if todo.events:
             self._backlog += len(todo.events)
             self._outbox.put(todo.events)
+            todo.events = []
 
     # -- tasks ------------------------------------------------------------------------------------------------------
 
@@ -255,14 +267,14 @@ class RayExecutor(Executor):
             self._inbox.put(lambda: self._board.failed(task.number, failure, self.now_s()))
             return
         self._refs[task.number] = reference
-        reference.future().add_done_callback(lambda future: self._inbox.put(lambda: self._ended(task.number, future)))
+        reference.future().add_done_callback(lambda future: self._answered(task.number, future))
 
     def _task_of(self, grant: Resources) -> Any:
         task = self._tasks.get(grant)
         if task is None:
             if len(self._tasks) >= 256:
                 self._tasks.clear()
-            task = self._tasks[grant] = ray.remote(run_batch).options(
+            task = self._tasks[grant] = self._run_batch.options(
                 num_cpus=grant.cpu,
                 num_gpus=grant.gpu or None,
                 memory=int(grant.memory_mib * _MIB) or None,
@@ -271,13 +283,32 @@ class RayExecutor(Executor):
             )
         return task
 
-    def _ended(self, number: int, future: Any) -> None:
-        self._refs.pop(number, None)
+    def _answered(self, number: int, future: Any) -> None:
+        """A task has ended. This is Ray's own thread, which must not wait for a lock and not call Ray again.
+
+        The common case, a return without anything printed, reaches the engine without a detour.
+        """
         error = future.exception()
-        if error is not None:
-            self._board.failed(number, failure_of(error), self.now_s())
+        back: Returned | Failed = unpack(future.result()) if error is None else failure_of(error)
+        quick = isinstance(back, Returned) and not any(result.log for result in back.results)
+        if not quick or not self._lock.acquire(blocking=False):
+            self._inbox.put(lambda: self._ended(number, back))
+            return
+        try:
+            self._ended(number, back)
+            todo = self._board.take()
+            self._tell(todo)
+            if todo.submit or todo.cancel or todo.ask or todo.forget or todo.logs:
+                self._inbox.put(lambda: self._carry_out(todo))
+        finally:
+            self._lock.release()
+
+    def _ended(self, number: int, back: Returned | Failed) -> None:
+        self._refs.pop(number, None)
+        if isinstance(back, Failed):
+            self._board.failed(number, back, self.now_s())
         else:
-            self._board.returned(number, unpack(future.result()), self.now_s())
+            self._board.returned(number, back, self.now_s())
 
     def _cancel(self, reference: Any) -> None:
         if reference is not None:
@@ -287,7 +318,8 @@ class RayExecutor(Executor):
     # -- the mailbox ------------------------------------------------------------------------------------------------
 
     def _open_mailbox(self) -> None:
-        self._mailbox_name = f"tuner-{self._study}-{uuid.uuid4().hex[:12]}"
+        self._n_mailboxes += 1
+        self._mailbox_name = f"{self._run_name}-{self._n_mailboxes}"
         self._mailbox = open_mailbox(self._mailbox_name, self._setup)
 
     def _fetch_mail(self) -> None:
@@ -343,6 +375,12 @@ class RayExecutor(Executor):
 def _setup_of(reference: Any, spec: StudySpec) -> Setup:
     """What worker processes of the study will ask for."""
     return Setup([reference], spec.metrics, [path for path in sys.path if path])
+
+
+def _close_later(future: Future[Cluster]) -> None:
+    """Close a Ray that came too late, on a thread of its own: the one that calls us is needed for it."""
+    if future.exception() is None:
+        threading.Thread(target=future.result().close, name="tuner-close", daemon=True).start()
 
 
 def _as_future(cluster: Future[Cluster] | Cluster | None) -> Future[Cluster] | None:
