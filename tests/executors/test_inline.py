@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -373,9 +374,9 @@ def debug(tmp_path: Path, commands: str) -> str:
     script = tmp_path / "debugged.py"
     root = str(Path(__file__).resolve().parents[2])
     script.write_text(textwrap.dedent(DEBUGGED).format(root=root, folder=str(tmp_path / "out")))
-    done = subprocess.run(
-        [sys.executable, str(script)], input=commands, capture_output=True, text=True, timeout=60, check=False
-    )
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONBREAKPOINT"}  # Ray sets one of its own
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, input=commands, capture_output=True, text=True, timeout=60, check=False, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

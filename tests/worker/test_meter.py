@@ -116,6 +116,17 @@ def test_what_a_child_used_before_the_attempt_does_not_count():
     assert after_end.cpu_s < 0.3
 
 
+def test_what_a_child_held_before_the_attempt_does_not_count():
+    child = started_child(96, 0.2)
+    meter = UsageMeter(Resources())
+    meter.start()
+    meter.sample()
+    usage = meter.stop()
+    child.communicate(timeout=30)
+
+    assert usage.peak_memory_mib < 48
+
+
 def test_one_thread_samples_all_attempts_of_a_process():
     for _ in range(50):
         metered(lambda: None)

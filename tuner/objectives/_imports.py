@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-import cloudpickle
 
 from tuner.errors import ObjectiveError, closest
 
@@ -40,8 +37,6 @@ def import_path(path: str, base: Path | None, what: str, wanted: Callable[[objec
         raise ObjectiveError(f"{what} {path!r} is no import path", hint="write it as package.module.Name")
     with _beside(base):
         module = _import_module(module_name, path, what)
-    if base is not None and _lies_in(module, base):
-        cloudpickle.register_pickle_by_value(module)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -64,14 +59,6 @@ def _beside(base: Path | None) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(folder)
-
-
-def _lies_in(module: ModuleType, base: Path) -> bool:
-    file = inspect.getsourcefile(module) if getattr(module, "__file__", None) else None
-    if file is None:
-        return False
-    path = Path(file).resolve()
-    return path.is_relative_to(base.resolve()) and not {"site-packages", "dist-packages"} & set(path.parts)
 
 
 def _import_module(name: str, path: str, what: str) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from tuner.objectives._data import load
 from tuner.objectives._folds import Preparation, Prepared
 from tuner.objectives._metrics import Metrics, resolve_metrics
 from tuner.objectives._parameters import SplitParams, split_params
+from tuner.objectives._pickle import dump
 from tuner.objectives._preprocess import Choices
 from tuner.objectives._sources import DataOptions
 from tuner.objectives._splits import SplitOptions, Splits, make_splits, parse_test
@@ -316,3 +318,21 @@ class Estimator(Objective):
             "estimators": {blueprint.path: self._fidelities[family] for family, blueprint in self._blueprints.items()},
             "versions": versions(),
         }
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Everything pickled in itself, so that every pickler carries modules beside the sweep file along.
+
+        Arrays stay out of band for picklers that take them so (protocol 5).
+
+        Raises:
+            ObjectiveError: It holds something that cannot travel.
+        """
+        base = self._base.resolve()
+        return _restored, dump(vars(self), "the estimator objective", base, out_of_band=protocol >= 5)
+
+
+def _restored(payload: bytes, buffers: list[Any]) -> Estimator:
+    """What ``Estimator.__reduce_ex__`` took apart."""
+    restored = Estimator.__new__(Estimator)
+    vars(restored).update(pickle.loads(payload, buffers=buffers))
+    return restored

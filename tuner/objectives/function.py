@@ -104,7 +104,7 @@ class Function(Objective):
         Raises:
             ObjectiveError: The function holds something that cannot travel.
         """
-        from tuner.objectives._function_pickle import dump
+        from tuner.objectives._pickle import dump
 
         payload = (self._loaded(), self.arguments)
         return _restored, (self.name, self.base, *dump(payload, self.name, Path(self.base), out_of_band=protocol >= 5))

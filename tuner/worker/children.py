@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["Children"]
 
-_TICK_S = 0.02  # the system counts a process's birth in hundredths of a second
+_TICK_S = 0.1  # births are counted in hundredths of a second, and 0.03 s too early was seen in a virtual machine
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -31,6 +31,7 @@ class Children:
         self._since_s = _now_s() - age_s - _TICK_S
         self._before: dict[int, float] = {}
         self._latest: dict[int, float] = {}
+        self._held_before: dict[int, int] = {}
         self.pids: tuple[int, ...] = ()
 
     @staticmethod
@@ -45,7 +46,11 @@ class Children:
         return True
 
     def sample(self) -> int:
-        """Look at every descendant; returns the bytes of memory that they hold together."""
+        """Look at every descendant; returns the bytes of memory that they hold together.
+
+        Of one that lived before the attempt (a pool that is kept, another program of the user's) only what it has grown since
+        it was first seen counts.
+        """
         memory = 0
         alive = []
         for process in self._me.children(recursive=True) if self.any() else ():
@@ -53,12 +58,15 @@ class Children:
                 with process.oneshot():
                     times = process.cpu_times()
                     born_s = _born_s(process)
-                memory += _memory(process)
+                held = _memory(process)
             except self._psutil.Error:
                 continue  # it ended meanwhile
             cpu_s = times.user + times.system
             if process.pid not in self._before:
-                self._before[process.pid] = cpu_s if born_s < self._since_s else 0.0
+                older = born_s < self._since_s
+                self._before[process.pid] = cpu_s if older else 0.0
+                self._held_before[process.pid] = held if older else 0
+            memory += max(0, held - self._held_before[process.pid])
             self._latest[process.pid] = cpu_s
             alive.append(process.pid)
         self.pids = tuple(alive)

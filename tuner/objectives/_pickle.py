@@ -1,4 +1,4 @@
-"""Pickles a function with the modules that workers do not have."""
+"""Pickles an objective with the modules that workers do not have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dump(payload: Any, name: str, base: Path, *, out_of_band: bool) -> tuple[byt
 
     Args:
         payload: What is to travel.
-        name: The function's, for messages.
+        name: Of what travels, for messages.
         base: The folder whose modules travel.
         out_of_band: Whether large buffers come beside the pickled bytes instead of in them.
 
@@ -42,7 +42,7 @@ def dump(payload: Any, name: str, base: Path, *, out_of_band: bool) -> tuple[byt
         except Exception as error:  # __reduce__ methods may raise anything
             raise ObjectiveError(
                 f"{name} cannot be sent to the workers: {type(error).__name__}: {error}",
-                hint="a function takes what it refers to along: open files, locks and connections inside it instead",
+                hint="what it refers to travels along: open files, locks and connections inside it instead",
             ) from error
     return data, buffers
 
