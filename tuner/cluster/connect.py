@@ -51,7 +51,7 @@ class ClusterOptions:
     dashboard: bool = True
     working_dir: str | None = None
     preload: Sequence[str] = ()
-    timeout_s: float = 60.0
+    timeout_s: float = 120.0
 
 
 class Cluster:
@@ -193,20 +193,40 @@ def _join_own(options: ClusterOptions) -> Cluster:
 
 def _start(options: ClusterOptions, folder: Path) -> Any:
     prepare_environment(folder)
+    try:
+        context = _init(options, folder)
+    except Exception as error:
+        # Ray gives its node 30 s, and no setting changes that. A machine that is busy, or that reads Ray from a cold disk for
+        # the first time, may need more; what the first try has read makes the second one quick.
+        if "timed out" not in str(error):
+            raise
+        _shut_down(None)
+        context = _init(options, folder)
     import ray
 
-    context = ray.init(
-        address="local",
-        num_cpus=options.num_cpus,
-        include_dashboard=options.dashboard,
-        namespace=NAMESPACE,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _temp_dir=str(folder),
-        _node_ip_address=_loopback(),
-    )
     _preload(options.preload, int(ray.cluster_resources().get("CPU", 1)))
     return context
+
+
+def _init(options: ClusterOptions, folder: Path) -> Any:
+    import ray
+
+    debugger = os.environ.get("PYTHONBREAKPOINT")
+    try:
+        return ray.init(
+            address="local",
+            num_cpus=options.num_cpus,
+            include_dashboard=options.dashboard,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=str(folder),
+            _node_ip_address=_loopback(),
+        )
+    finally:
+        # Ray puts its own debugger in breakpoint()'s place for all that this process will ever run.
+        if debugger is None:
+            os.environ.pop("PYTHONBREAKPOINT", None)
 
 
 def _loopback() -> str | None:

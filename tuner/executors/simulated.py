@@ -307,10 +307,10 @@ class Simulated(Executor):
         else:
             self._go_on(run)
 
-    def _stopped(self, run: _Run, stop: Stop) -> Outcome:
+    def _stopped(self, run: _Run, stop: Stop, how: str = "") -> Outcome:
         if stop.prune:
             return Pruned(run.last_step)
-        return Failed(FailureKind.TIMEOUT if stop.timeout else FailureKind.STOPPED, stop.reason)
+        return Failed(FailureKind.TIMEOUT if stop.timeout else FailureKind.STOPPED, stop.reason + how)
 
     def _hang(self, run: _Run) -> None:
         if self._alive(run):
@@ -319,8 +319,9 @@ class Simulated(Executor):
             self._at(self._faults.lease_s, lambda: self._conclude(run, failure, certain=True))
 
     def _kill(self, run: _Run) -> None:
-        if run.stop is not None:
-            self._conclude(run, self._stopped(run, run.stop), certain=True)
+        if run.stop is not None and self._spec is not None:
+            how = f"; it did not stop within {self._spec.stop_grace_s:g} s and was killed"
+            self._conclude(run, self._stopped(run, run.stop, how), certain=True)
 
     def _conclude(self, run: _Run, outcome: Outcome, *, certain: bool = False) -> None:
         """The attempt ends; ``certain`` when the executor itself says so, and no message can get lost."""

@@ -4,21 +4,26 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tuner.core.ports import Context, Objective
 from tuner.errors import InvalidParams, TrialPruned
-from tuner.trial import Params
+from tuner.executors.simulated import Simulation
+from tuner.resources import Resources
+from tuner.trial import Completed, Failed, FailureKind, Outcome, Params
 
 __all__ = ["Deed", "Unpicklable"]
 
+Values = Mapping[str, float]
 _LONGEST_S = 120.0
+FIRST_SEED = 1000  # of trial 0
 
 
 class Deed(Objective):
@@ -34,6 +39,10 @@ class Deed(Objective):
             return _DEEDS[str(params["do"])](params, context)
         finally:
             _trace(params, "end", context)
+
+    def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
+        """How it goes in virtual time (``tuner.executors.simulated.Simulates``); the trial's number is in its seed."""
+        return _COURSES[str(params["do"])](params, float(seed - FIRST_SEED))
 
 
 class Unpicklable(Objective):
@@ -158,4 +167,34 @@ _DEEDS: Mapping[str, Callable[[Params, Context], Mapping[str, float] | float | N
     "kill": _kill,
     "print": _print,
     "grant": _grant,
+}
+
+
+def _ends(outcome: Outcome, after_s: float = 0.0, reports: Iterable[tuple[float, int, Values]] = ()) -> Simulation:
+    return Simulation(iter(reports), after_s, outcome)
+
+
+def _fails(kind: FailureKind, message: str) -> Callable[[Params, float], Simulation]:
+    return lambda params, trial: _ends(Failed(kind, message), float(params.get("sleep_s") or 0.0))
+
+
+_COURSES: Mapping[str, Callable[[Params, float], Simulation]] = {
+    "value": lambda params, trial: _ends(Completed({"loss": trial}), float(params.get("sleep_s") or 0.0)),
+    "report": lambda params, trial: _ends(
+        Completed({"loss": 1.0}),
+        reports=((1e-4, step, {"loss": float(step), "other": trial}) for step in range(int(params["n"] or 0))),
+    ),
+    "report until stopped": lambda params, trial: _ends(
+        Completed({}), reports=((0.01, step, {"loss": 1.0}) for step in itertools.count())
+    ),
+    "listen": lambda params, trial: _ends(Completed({}), _LONGEST_S),
+    "hang": lambda params, trial: _ends(Completed({}), _LONGEST_S),
+    "raise": _fails(FailureKind.RAISED, "KeyError: 'the culprit'"),
+    "nan": _fails(FailureKind.BAD_REPORT, "loss is nan"),
+    "nothing": _fails(FailureKind.BAD_REPORT, "no loss"),
+    "invalid": _fails(FailureKind.INVALID_PARAMS, "depth and width exclude each other"),
+    "memory": _fails(FailureKind.OUT_OF_MEMORY, "no room for the table"),
+    "exit": _fails(FailureKind.RAISED, "sys.exit(3)"),
+    "crash": _fails(FailureKind.WORKER_LOST, "its worker crashed"),
+    "kill": _fails(FailureKind.WORKER_LOST, "its worker was killed"),
 }

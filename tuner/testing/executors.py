@@ -10,7 +10,8 @@
             executor.close()
 
 Every test gets an executor of its own that was not opened. It must run the attempts of ``n_lanes`` lanes at the same time,
-each with one CPU. ``has_processes`` says whether attempts run in processes of their own, which can be killed.
+each with one CPU. ``has_processes`` says whether attempts run in processes of their own, which can be killed; ``left_out``
+names tests that mean nothing for an executor (a simulated one has no disk and no clock on the wall).
 
 Needs pytest.
 """
@@ -120,6 +121,12 @@ class ExecutorTestCase:
 
     n_lanes: ClassVar[int] = 1
     has_processes: ClassVar[bool] = True
+    left_out: ClassVar[frozenset[str]] = frozenset()
+
+    @pytest.fixture(autouse=True)
+    def _leave_out(self, request: pytest.FixtureRequest) -> None:
+        if request.node.originalname in self.left_out:
+            pytest.skip("means nothing for this executor")
 
     @pytest.fixture
     def executor(self) -> Iterator[Executor]:
