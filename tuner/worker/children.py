@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,7 @@ class Children:
         """
         memory = 0
         alive = []
-        for process in self._me.children(recursive=True) if self.any() else ():
+        for process in self._descendants() if self.any() else ():
             try:
                 with process.oneshot():
                     times = process.cpu_times()
@@ -72,6 +74,15 @@ class Children:
         self.pids = tuple(alive)
         return memory
 
+    def _descendants(self) -> Iterator[Any]:
+        pids = _pids_below(self._me.pid)
+        if pids is None:
+            yield from self._me.children(recursive=True)
+            return
+        for pid in pids:
+            with contextlib.suppress(self._psutil.Error):  # it ended meanwhile
+                yield self._psutil.Process(pid)
+
     @property
     def cpu_s_not_reaped(self) -> float:
         """CPU seconds to be added to what the kernel counts of ended children: those of the living ones, less what ended
@@ -79,6 +90,26 @@ class Children:
         living = sum(self._latest[pid] - self._before[pid] for pid in self.pids)
         ended = sum(before for pid, before in self._before.items() if pid not in self.pids)
         return living - ended
+
+
+def _pids_below(pid: int) -> list[int] | None:
+    """The descendants of a process as Linux lists them, at a cost that grows with their number; None where it does not.
+
+    psutil looks at every process of the machine instead, which took 8 ms where a Ray was running: a sample in 0.8 s at 1 %.
+    """
+    found: list[int] = []
+    below = [pid]
+    while below:
+        task = Path(f"/proc/{below.pop()}/task")
+        try:
+            for thread in os.listdir(task):
+                children = [int(word) for word in (task / thread / "children").read_bytes().split()]
+                found += children
+                below += children
+        except OSError:
+            if not found and not (task / str(pid) / "children").exists():
+                return None
+    return found
 
 
 def _now_s() -> float:
