@@ -56,6 +56,7 @@ class Scheduler:
         self._lanes = Lanes()
         self._pace = Pace()
         self._nodes: dict[str, Node] = {}
+        self._n_slots = 0  # attempts that all nodes together hold
         self._live: dict[int, LiveTrial] = {}
         self._waiting: deque[LiveTrial] = deque()
         self._n_suggested = 0
@@ -124,6 +125,7 @@ class Scheduler:
         self._draining, self._outstanding, self._scaled = False, 0, -1
         self._exhausted = False
         self._nodes.clear()
+        self._n_slots = 0
         self._lanes.clear()
         self._deadlines.clear()
         self._wake_at = None
@@ -150,16 +152,22 @@ class Scheduler:
             self._out.append(Record(live.row(TrialState.WAITING)))
 
     def _node_joined(self, event: ev.NodeJoined) -> None:
+        self._forget_node(event.node.node_id)
         self._nodes[event.node.node_id] = event.node
+        self._n_slots += slots(event.node, self._sizing.base)
         self._resize()
 
     def _node_lost(self, event: ev.NodeLost) -> None:
-        self._nodes.pop(event.node_id, None)
+        self._forget_node(event.node_id)
         self._resize()
 
+    def _forget_node(self, node_id: str) -> None:
+        node = self._nodes.pop(node_id, None)
+        if node is not None:
+            self._n_slots -= slots(node, self._sizing.base)
+
     def _resize(self) -> None:
-        count = sum(slots(node, self._sizing.base) for node in self._nodes.values())
-        self._lanes.resize(min(count, self.limits.parallel or count))
+        self._lanes.resize(min(self._n_slots, self.limits.parallel or self._n_slots))
         self._settle()
 
     def _suggested(self, event: ev.Suggested) -> None:
