@@ -130,12 +130,12 @@ def test_a_trial_has_one_json_form():
 
 def test_a_frame_keeps_types_where_a_trial_has_no_value():
     frame = trials_frame(TRIALS)
-    assert frame["params.depth"].dtype.name == "Int64"
-    assert frame["params.bootstrap"].dtype.name == "boolean"
-    assert frame["params.lr"].dtype.name == frame["values.loss"].dtype.name == "float64"
-    assert frame["params.flag"].tolist()[:3] == [True, 1, "True"]
-    assert frame["params.flag"][0] is True
-    assert frame["params.depth"].isna().tolist() == [False, True, True, True, True]
+    assert frame["params_depth"].dtype.name == "Int64"
+    assert frame["params_bootstrap"].dtype.name == "boolean"
+    assert frame["params_lr"].dtype.name == frame["values_loss"].dtype.name == "float64"
+    assert frame["params_flag"].tolist()[:3] == [True, 1, "True"]
+    assert frame["params_flag"][0] is True
+    assert frame["params_depth"].isna().tolist() == [False, True, True, True, True]
     assert frame["started_at"][0] == pd.Timestamp(T0, unit="s", tz="UTC")
     assert frame["failure_kind"].tolist() == [None, None, "raised", None, None]
     assert frame["state"].tolist() == ["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"]
@@ -143,7 +143,7 @@ def test_a_frame_keeps_types_where_a_trial_has_no_value():
 
 def test_whole_numbers_beyond_64_bits_are_kept():
     trials = [Trial(0, TrialState.RUNNING, {"n": 2**70}, {}), Trial(1, TrialState.RUNNING, {"n": 1}, {})]
-    assert trials_frame(trials)["params.n"].tolist() == [2**70, 1]
+    assert trials_frame(trials)["params_n"].tolist() == [2**70, 1]
 
 
 def test_no_trials_are_an_empty_frame():
@@ -157,17 +157,17 @@ def test_csv_has_a_row_a_trial(store, tmp_path):
     frame = pd.read_csv(path)
     assert path == tmp_path / "out" / "demo.csv"
     assert frame["number"].tolist() == [0, 1, 2, 3, 4]
-    assert frame["values.loss"].tolist()[:2] == [0.5, 0.9]
-    assert frame["params.größe"].tolist()[0] == "klein"
+    assert frame["values_loss"].tolist()[:2] == [0.5, 0.9]
+    assert frame["params_größe"].tolist()[0] == "klein"
     assert frame["failure_message"].tolist()[2] == FAILED.message
 
 
 def test_parquet_keeps_types(store, tmp_path):
     frame = pd.read_parquet(export(store, "demo", tmp_path / "demo.parquet", "parquet"))
-    assert frame["params.layers"].tolist() == [3] * 5
-    assert frame["params.depth"].tolist()[0] == 4
-    assert frame["params.bootstrap"].tolist()[0] is False
-    assert [json.loads(flag) for flag in frame["params.flag"] if pd.notna(flag)] == [True, 1, "True"]
+    assert frame["params_layers"].tolist() == [3] * 5
+    assert frame["params_depth"].tolist()[0] == 4
+    assert frame["params_bootstrap"].tolist()[0] is False
+    assert [json.loads(flag) for flag in frame["params_flag"] if pd.notna(flag)] == [True, 1, "True"]
     assert frame["started_at"][0].to_pydatetime() == datetime.fromtimestamp(T0, tz=UTC)
 
 

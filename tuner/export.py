@@ -137,7 +137,7 @@ def iso_time(at_s: float | None) -> str | None:
 
 
 def trials_frame(trials: Sequence[Trial]) -> pd.DataFrame:
-    """A row a trial; columns ``values.<metric>`` and ``params.<name>`` for every metric and parameter that any trial has.
+    """A row a trial; columns ``values_<metric>`` and ``params_<name>`` (as Optuna names them) for every metric and parameter that any trial has.
 
     Columns of whole numbers and of booleans stay such where a trial has none (pandas' nullable types); times are UTC.
     """
@@ -150,7 +150,7 @@ def trials_frame(trials: Sequence[Trial]) -> pd.DataFrame:
     for kind in ("values", "params"):
         rows: list[Mapping[str, ParamValue]] = [getattr(t, kind) for t in trials]
         for key in dict.fromkeys(key for row in rows for key in row):
-            columns[f"{kind}.{key}"] = _column([row.get(key) for row in rows])
+            columns[f"{kind}_{key}"] = _column([row.get(key) for row in rows])
     columns |= {
         "attempts": pd.Series([t.attempts for t in trials], dtype="int64"),
         "steps": pd.Series([t.steps for t in trials], dtype="int64"),

@@ -21,7 +21,7 @@ from tuner.core.events import Event, StudyOpened, StudyResumed
 from tuner.core.ports import Executor, FinalModel, Objective, Problem, Pruner, Sampler, Store, StudyLog
 from tuner.core.scheduler import Scheduler
 from tuner.engine import Engine, replay
-from tuner.errors import DataError, ObjectiveError, StudyExists, SweepError
+from tuner.errors import DataError, NoNodeFits, ObjectiveError, StudyExists, SweepError
 from tuner.study import Limits, PluginSpec, StudySpec
 from tuner.sweep import Sweep
 
@@ -100,7 +100,11 @@ def run_sweep(
         facts = {**facts, "executor": {"type": where.type, "options": dict(where.options)}}
         log = store.create(spec, facts)
         first: list[Event] = [StudyOpened(executor.now_s(), spec)]
-        return _Run(url, parts, executor, log, observer, facts).go(first, signals=options.handle_signals)
+        try:
+            return _Run(url, parts, executor, log, observer, facts).go(first, signals=options.handle_signals)
+        except NoNodeFits:
+            store.delete(spec.name)  # nothing ran, and nothing ever could: it leaves no trace
+            raise
 
 
 def resume_study(
