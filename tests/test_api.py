@@ -26,7 +26,7 @@ def store(tmp_path):
 
 def run(store, objective=parabola, **more):
     arguments = {"space": SPACE, "metric": "loss", "goal": "minimize", "trials": 8, "executor": "inline", "seed": 3}
-    return tuner.run(objective, **{**arguments, "store": store, **more})  # type: ignore[arg-type]
+    return tuner.run(objective, **{**arguments, "store": store, **more})
 
 
 def test_a_study_knows_its_best_trial_and_all_others(store):
