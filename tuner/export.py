@@ -139,7 +139,8 @@ def iso_time(at_s: float | None) -> str | None:
 def trials_frame(trials: Sequence[Trial]) -> pd.DataFrame:
     """A row a trial; columns ``values_<metric>`` and ``params_<name>`` for every metric and parameter that any trial has.
 
-    Columns are named as Optuna names them. Those of whole numbers and of booleans stay such where a trial has none (pandas' nullable types); times are UTC.
+    Columns are named as Optuna names them. Those of whole numbers and of booleans stay such where a trial has none (pandas'
+    nullable types); times are UTC.
     """
     import pandas as pd
 
