@@ -53,8 +53,8 @@ examples: $(VENV)/dev ## run every example
 bench: $(VENV)/dev ## the benchmarks; results in benchmarks/results
 	@$(BIN)/python -m benchmarks.run_all
 
-dist: $(VENV)/dev ## the wheel, tried in an environment of its own
-	@$(BIN)/python -m pytest -q -m slow tests/test_wheel.py
+dist: $(VENV)/dev ## build the wheel and look into it
+	@$(BIN)/python -m pytest -q -m slow tests/test_search_spaces.py
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .hypothesis .import_linter_cache

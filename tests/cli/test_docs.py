@@ -31,10 +31,10 @@ def test_the_reference_has_every_verb_and_every_option_of_run():
         assert f"| `{option}` |" in page
 
 
-def test_the_picture_of_the_display_can_be_drawn_again(tmp_path, monkeypatch):
+def test_the_picture_of_the_display_can_be_drawn_again(tmp_path, monkeypatch, digits):
     module = script("draw_progress")
     monkeypatch.setattr(module, "PICTURE", tmp_path / "progress.svg")
-    module.main()
+    module.main(digits.url, "digits")
     drawn = (tmp_path / "progress.svg").read_text(encoding="utf-8")
-    for told in ("breast-cancer", "23/40", "stopped&#160;early", "out_of_memory", "Ctrl-C"):
+    for told in ("digits", "/6", "accuracy", "Ctrl-C"):
         assert told in drawn
