@@ -47,7 +47,7 @@ def _cpu_model() -> str | None:
 
 def _gpus() -> list[dict[str, Any]]:
     try:
-        import pynvml  # type: ignore[import-untyped]
+        import pynvml
 
         pynvml.nvmlInit()
     except Exception:  # no library, no driver, no permission: there are no GPUs to speak of

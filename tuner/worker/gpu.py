@@ -75,7 +75,7 @@ def _nvml() -> Any:
     """The NVML module, initialised once in a process; None where there is none."""
     if not _loaded:
         try:
-            import pynvml  # type: ignore[import-untyped]
+            import pynvml
 
             pynvml.nvmlInit()
             _loaded.append(pynvml)
