@@ -217,3 +217,10 @@ def test_gpu_fields_are_none_where_nvml_cannot_be_read(nvml, monkeypatch):
     assert metered(lambda: None, Resources(1, 1, 0)).gpu_util is None
     monkeypatch.setattr(gpu_module, "_loaded", [None])
     assert metered(lambda: None, Resources(1, 1, 0)).peak_gpu_memory_mib is None
+
+
+def test_samples_may_run_ahead_of_their_share_by_a_burst_and_no_further():
+    sampler = meter_module._Sampler()
+    assert sampler._pay(meter_module.BURST_S / 2) == 0.0
+    wait_s = sampler._pay(meter_module.BURST_S)
+    assert wait_s * meter_module.SHARE_OF_A_CORE == pytest.approx(meter_module.BURST_S / 2, rel=0.05)

@@ -23,6 +23,7 @@ __all__ = ["UsageMeter"]
 FIRST_SAMPLE_S = 0.05
 INTERVAL_S = 0.1
 SHARE_OF_A_CORE = 0.01
+BURST_S = 0.1  # CPU time that samples may use ahead of their share
 _MIB = 1 << 20
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -75,7 +76,7 @@ class UsageMeter:
     """Measures this process and its descendants from ``start`` to ``stop``.
 
     Peak memory is that above the process's own at ``start``. It is exact for this process on Linux; where children take
-    part it is the highest sum seen at samples about every 100 ms (seldomer where a sample costs so much that this would be
+    part it is the highest sum seen at samples about every 100 ms (seldomer where samples cost so much that they would take
     more than 1 % of a core). Shared pages of children count by share where Linux says it.
 
     Args:
@@ -157,6 +158,7 @@ class _Sampler:
         self._asleep = False
         self._awake = threading.Event()
         self._started = False
+        self._credit_s, self._credited_at = BURST_S, time.perf_counter()
 
     def begin(self, meter: UsageMeter) -> None:
         self._meter = meter
@@ -202,7 +204,19 @@ class _Sampler:
         except Exception:
             # Nothing that is sampled is worth an attempt: a process vanished half-read, a file was closed under us.
             return INTERVAL_S
-        return max(INTERVAL_S, (time.thread_time() - begun_s) / SHARE_OF_A_CORE)
+        return max(INTERVAL_S, self._pay(time.thread_time() - begun_s))
+
+    def _pay(self, cost_s: float) -> float:
+        """Book what a sample cost; returns how long to wait until it is earned again, 0 while there is credit.
+
+        A share of a core is earned all the time, between attempts too, up to a burst: a short attempt after a pause is
+        sampled closely even where samples are dear.
+        """
+        now_s = time.perf_counter()
+        earned_s = (now_s - self._credited_at) * SHARE_OF_A_CORE
+        self._credit_s = min(BURST_S, self._credit_s + earned_s) - cost_s
+        self._credited_at = now_s
+        return max(0.0, -self._credit_s / SHARE_OF_A_CORE)
 
 
 _current: _Sampler | None = None
