@@ -12,6 +12,7 @@ import pytest
 from tuner.resources import Resources
 from tuner.worker import UsageMeter
 from tuner.worker import gpu as gpu_module
+from tuner.worker import meter as meter_module
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's peak of resident memory")
 
