@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 import tuner
-from tuner.api import open_store
+from tuner.api import RunOptions, open_store, resume_study, run_sweep
 from tuner.errors import NoNodeFits, ObjectiveError, StudyExists, SweepError
 from tuner.executors import inline
+from tuner.objectives.estimator import Estimator
 from tuner.resources import Resources
+from tuner.study import PluginSpec
+from tuner.sweep import load
 
 SPACE = {"x": tuner.Float(-1.0, 1.0)}
 
@@ -132,3 +135,20 @@ def test_a_sweep_file_is_run_with_changes(store, tmp_path):
     )
     study = tuner.run(str(tmp_path / "sweep.yaml"), trials=3, executor="inline", store=store)
     assert len(study.trials) == 3
+
+
+def test_ctrl_c_while_the_model_is_fitted_leaves_a_study_to_be_resumed(store, tmp_path, monkeypatch):
+    def interrupted(self, trial, spec, directory, lineage):
+        raise KeyboardInterrupt
+
+    text = "name: fit\nobjective: {estimator: sklearn.linear_model.LogisticRegression, data: {sklearn: iris}}\n"
+    text += "metric: accuracy\nparameters: {C: {low: 0.1, high: 1.0}}\nsampler: random\nlimits: {trials: 2}\n"
+    (tmp_path / "fit.yaml").write_text(text, encoding="utf-8")
+    options = RunOptions(store=store, executor=PluginSpec("inline"), handle_signals=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Estimator, "finalize", interrupted)
+        assert run_sweep(load(tmp_path / "fit.yaml"), options).state == "INTERRUPTED"
+    study = resume_study("fit", options)
+    assert (study.state, len(study.trials)) == ("COMPLETE", 2)
+    assert study.model is not None
+    assert study.model.test["accuracy"] > 0.5

@@ -329,6 +329,34 @@ def test_failures_beyond_the_limit_end_the_sweep(story):
     assert "because" in s.core.closed.message
 
 
+def test_who_resumes_a_study_that_failures_ended_has_mended_their_cause(story):
+    s = story(trials=100, failures=1)
+    s.node(cpu=1)
+    for number in range(2):
+        s.suggest()
+        s.fail(number, FailureKind.RAISED)
+    s.do(ev.StudyResumed(9.0))
+    s.node(cpu=1)
+    s.suggest()
+    s.fail(2, FailureKind.RAISED)
+    assert len(s.said(Close)) == 1
+    s.suggest()
+    s.fail(3, FailureKind.RAISED)
+    assert [close.reason for close in s.said(Close)] == ["failures", "failures"]
+
+
+def test_failures_of_an_interrupted_study_still_count(story):
+    s = story(trials=100, failures=1)
+    s.node(cpu=1)
+    s.suggest()
+    s.fail(0, FailureKind.RAISED)
+    s.do(ev.StudyResumed(9.0))
+    s.node(cpu=1)
+    s.suggest()
+    s.fail(1, FailureKind.RAISED)
+    assert s.core.closed.reason == "failures"
+
+
 def test_a_share_of_failures_is_looked_at_from_ten_trials_on(story):
     s = story(trials=100, failures_share=0.2)
     s.node(cpu=1)

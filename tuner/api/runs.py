@@ -170,7 +170,7 @@ class _Run:
         try:
             with Interrupts(engine.request, active=signals):
                 closed = engine.run(first)
-                study = self._conclude(closed)
+            study = self._concluded(closed, signals=signals)
         except BaseException as error:
             # Also KeyboardInterrupt: the log says how far it came, and anybody may resume it.
             self._log.close("INTERRUPTED", f"the driver failed: {type(error).__name__}" if str(error) else None)
@@ -178,6 +178,16 @@ class _Run:
         if self._observer:
             self._observer.closed(study)
         return study
+
+    def _concluded(self, closed: Close | None, *, signals: bool) -> Study:
+        """Fit and save the model; there is nothing to drain then, so one Ctrl-C ends it, and resuming fits again."""
+        try:
+            return self._conclude(closed)
+        except KeyboardInterrupt:
+            if not signals:
+                raise
+            self._log.close("INTERRUPTED", "interrupted before the model was saved; it can be resumed")
+            return Study(self._name, self._url)
 
     def _details(self) -> dict[str, str]:
         details = {"store": self._url, "logs": str(store_folder(self._url) / "logs" / self._name)}

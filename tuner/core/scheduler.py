@@ -121,6 +121,9 @@ class Scheduler:
         self._elapsed_s += max(0.0, self._before_resume - self._session_at)
         self._session_at = event.at_s
         self.limits = event.limits or self.limits
+        if self._ending is not None and self._ending[0] == "failures":
+            # Whoever resumes a study that failures ended has mended their cause; else it would end again at once.
+            self.progress.failed = 0
         self.closed = self._ending = None
         self._draining, self._outstanding, self._scaled = False, 0, -1
         self._exhausted = False
