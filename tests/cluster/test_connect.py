@@ -15,7 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -173,18 +174,17 @@ def _runs(pid: int) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def head(tmp_path_factory) -> Iterator[tuple[str, str]]:
-    """Address and token of a cluster that somebody else has started."""
-    folder, home = Path(tempfile.mkdtemp(prefix="head")), tmp_path_factory.mktemp("home")
-    token = secrets.token_hex(32)
+@contextmanager
+def started_head(home: Path, ip: str, auth: Mapping[str, str]) -> Iterator[str]:
+    """The address of a cluster that somebody else has started."""
+    folder = Path(tempfile.mkdtemp(prefix="head"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT), "RAY_TMPDIR": str(folder)}
-    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_USAGE_STATS_ENABLED": "0"}
+    environment |= {"RAY_USAGE_STATS_ENABLED": "0", **auth}
     start = "--head --block --num-cpus=1 --include-dashboard=false --object-store-memory=100000000"
-    where = [f"--port={port}", "--node-ip-address=127.0.0.3", f"--temp-dir={folder}"]
+    where = [f"--port={port}", f"--node-ip-address={ip}", f"--temp-dir={folder}"]
     ray = Path(sys.executable).with_name("ray")
     with (folder / "out").open("w") as out:
         process = subprocess.Popen([str(ray), "start", *start.split(), *where], env=environment, stdout=out, stderr=out)
@@ -194,11 +194,30 @@ def head(tmp_path_factory) -> Iterator[tuple[str, str]]:
             assert process.poll() is None, (folder / "out").read_text()
             assert time.monotonic() < deadline_s, "waited 90 s for `ray start`"
             time.sleep(0.1)
-        yield f"127.0.0.3:{port}", token
+        yield f"{ip}:{port}"
     finally:
         process.terminate()
         process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory) -> Iterator[tuple[str, str]]:
+    """Address and token of a running cluster."""
+    token = secrets.token_hex(32)
+    auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+    with started_head(tmp_path_factory.mktemp("home"), "127.0.0.3", auth) as address:
+        yield address, token
+
+
+@pytest.mark.ray
+def test_a_cluster_without_tokens_is_joined_without_ours_or_says_so(play, tmp_path_factory):
+    """With a token its workers would be started, know of none, and die."""
+    with started_head(tmp_path_factory.mktemp("home"), "127.0.0.4", {"RAY_AUTH_MODE": "disabled"}) as address:
+        said = play("attach.py", address, environment={"RAY_AUTH_TOKEN": "0" * 64})
+        assert said == {"completed": [True, True, False], "owned": False}
+        said = play("attach.py", address, environment={"RAY_AUTH_TOKEN": "0" * 64, "RAY_AUTH_MODE": "token"})
+        assert "was started without tokens" in said["error"]
 
 
 @pytest.mark.ray

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tuner.cluster.address import HostPort, check_port, parse_address
-from tuner.cluster.environment import prepare_environment, print_notices
+from tuner.cluster.environment import go_without_token, prepare_environment, print_notices, sends_token
 from tuner.cluster.folder import make_folder, remove_folder
 from tuner.cluster.nodes import living_nodes
-from tuner.cluster.probe import check_head
+from tuner.cluster.probe import check_head, takes_anybody
 from tuner.cluster.processes import end_processes, started_processes
 from tuner.errors import ClusterUnreachable, ExecutorError, TunerError
 from tuner.resources import Node
@@ -257,6 +257,11 @@ def _attach(address: HostPort, options: ClusterOptions) -> Any:
     check_port(address)
     prepare_environment(None)
     check_head(address)
+    if sends_token() and takes_anybody(address) and not go_without_token():
+        raise ClusterUnreachable(
+            f"the cluster at {address} was started without tokens, but RAY_AUTH_MODE=token is set here",
+            hint="unset RAY_AUTH_MODE, or start the cluster with tokens",
+        )
     import ray
 
     return ray.init(

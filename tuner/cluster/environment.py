@@ -12,7 +12,7 @@ import secrets
 import sys
 from pathlib import Path
 
-__all__ = ["prepare_environment", "print_notices"]
+__all__ = ["go_without_token", "prepare_environment", "print_notices", "sends_token"]
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no statistics to the outside, and no notice about them
@@ -21,6 +21,7 @@ _QUIET = {
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # attempts' errors are outcomes
 }
 _MODE = "RAY_AUTH_MODE"
+_ours: list[bool] = []  # whether it was us who set the mode: filled then
 
 
 def prepare_environment(private: Path | None) -> None:
@@ -33,10 +34,31 @@ def prepare_environment(private: Path | None) -> None:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if _MODE not in os.environ:
+        _ours.append(True)
         os.environ[_MODE] = "token" if _has_token() or private is not None else "disabled"
     if os.environ[_MODE].lower() == "token" and private is not None and not _has_token():
         _make_token(private)
-    if "ray" in sys.modules:  # imported by somebody else before: make it look again, as Ray's own start does
+    _look_again()
+
+
+def go_without_token() -> bool:
+    """Leave the token away, for a cluster that takes none; False when it was the user who said that there is one."""
+    if os.environ.get(_MODE, "").lower() == "token":
+        if not _ours:
+            return False
+        os.environ[_MODE] = "disabled"
+        _look_again()
+    return True
+
+
+def sends_token() -> bool:
+    """Whether Ray sends a token with what it says to a cluster."""
+    return os.environ.get(_MODE, "").lower() == "token"
+
+
+def _look_again() -> None:
+    """Where Ray has been imported already, make it read the environment again, as its own start does."""
+    if "ray" in sys.modules:
         import ray
 
         ray._raylet.Config.initialize("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tuner.cluster.address import HostPort
 from tuner.errors import ClusterUnreachable
 
-__all__ = ["check_head"]
+__all__ = ["check_head", "takes_anybody"]
 
 
 def check_head(address: HostPort, timeout_s: float = 5.0) -> None:
@@ -36,6 +36,24 @@ def check_head(address: HostPort, timeout_s: float = 5.0) -> None:
             f"the cluster at {address} runs Ray {reply.ray_version}, and this environment has Ray {ray.__version__}",
             hint=f"install the cluster's version here: pip install 'ray[default]=={reply.ray_version}'",
         )
+
+
+def takes_anybody(address: HostPort, timeout_s: float = 2.0) -> bool:
+    """Whether the head answers without a token.
+
+    A driver that sends a token to such a cluster is let in, but the workers that the cluster starts for it know of no token,
+    and die.
+    """
+    import grpc
+    from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
+
+    with grpc.insecure_channel(str(address), options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            service = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
+            service.CheckAlive(gcs_service_pb2.CheckAliveRequest(), timeout=timeout_s)
+        except grpc.RpcError:
+            return False
+    return True
 
 
 def _refused(address: HostPort, code: object, details: str) -> ClusterUnreachable:
