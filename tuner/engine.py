@@ -74,6 +74,7 @@ class Engine:
         self._wake_at: float | None = None
         self._next_number = self._wanted = 0
         self._ask = 1
+        self._had_room = False
 
     def request(self, command: str) -> None:
         """``drain``, ``stop``, or ``kill``: leave at once, with the study as it stands in the log.
@@ -96,7 +97,7 @@ class Engine:
             How it closed; None when it was killed.
 
         Raises:
-            NoNodeFits: There are nodes, none can hold an attempt, and no other can come.
+            NoNodeFits: There are nodes, none can hold an attempt, none ever could, and no other can come.
             TunerError: The store, the sampler or the executor failed.
         """
         batch = list(first)
@@ -198,9 +199,10 @@ class Engine:
         return events
 
     def _check_nodes(self) -> None:
-        if self._executor.can_grow:
-            return
+        if self._executor.can_grow or self._had_room:
+            return  # who had a node that was large enough waits for it to come back
         misfit = self._core.no_node_fits
+        self._had_room = misfit is None
         if misfit is not None:
             asked, largest = misfit
             raise NoNodeFits(

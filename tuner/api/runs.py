@@ -133,7 +133,8 @@ def resume_study(
         executor = _executor(options.executor or _executor_before(info.provenance), options.address)
         stack.callback(executor.close)
         log = store.acquire(info.name)
-        stack.callback(log.close, "INTERRUPTED", info.closed_reason)
+        # Should it not come to running: a study that had ended has ended still.
+        stack.callback(log.close, "INTERRUPTED" if info.state == "RUNNING" else info.state, info.closed_reason)
         executor.warm_up()
         _tell(observer, "reading the data and the log")
         parts = prepare(info.spec, objective or _named_objective(info.spec))

@@ -75,6 +75,9 @@ class Lanes:
         self.in_flight -= 1
         if lane < self.count:
             heapq.heappush(self._heap, (self._load[lane], lane))
+            if len(self._heap) > 4 * self.count + 16:
+                # Entries that no longer hold would else add up, one an attempt.
+                self._heap = sorted((load, lane) for lane, load in enumerate(self._load[: self.count]))
 
     def clear(self) -> None:
         """Nothing is in flight and no lane is open any more."""

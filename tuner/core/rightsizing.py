@@ -35,8 +35,10 @@ class Sizing:
 
         The grant grows by half, or to the peak seen and a fifth, up to the largest node. An attempt without a memory grant
         is given a fair share of the largest node (its memory for each of its CPUs that the attempt has), grown likewise.
+        Nodes that have too few CPUs or GPUs for the attempt do not count.
         """
-        largest = max((node.resources for node in nodes), key=lambda r: r.memory_mib, default=None)
+        able = (r for r in (node.resources for node in nodes) if r.cpu >= grant.cpu and r.gpu >= grant.gpu)
+        largest = max(able, key=lambda r: r.memory_mib, default=None)
         if largest is None or largest.memory_mib <= 0:
             return grant
         if grant.memory_mib >= largest.memory_mib:

@@ -34,6 +34,7 @@ __all__ = ["Scheduler"]
 FREE = frozenset({FailureKind.NODE_LOST, FailureKind.PREEMPTED})
 MAX_LOSSES = 20  # free retries of one trial: a trial that outlives twenty nodes is better given up than tried for ever
 LOST = frozenset({FailureKind.WORKER_LOST, FailureKind.NODE_LOST, FailureKind.PREEMPTED, FailureKind.HUNG})
+KILLED = LOST | {FailureKind.OUT_OF_MEMORY}
 MAX_BUNDLES = 1000  # what is worth telling an autoscaler at once
 
 
@@ -106,8 +107,9 @@ class Scheduler:
         self._out = out
         kind = type(event)
         if kind is ev.StudyResumed:
-            self._before_resume = self._last_at
-        if event.at_s > self._last_at:
+            # The clock of the new driver counts from now on, also when it is behind that of the one before.
+            self._before_resume, self._last_at = self._last_at, event.at_s
+        elif event.at_s > self._last_at:
             self._last_at = event.at_s
         self._HANDLERS[kind](self, event)
         return out
@@ -255,7 +257,7 @@ class Scheduler:
 
     def _outcome(self, live: LiveTrial, outcome: Outcome) -> Outcome:
         """The outcome in the light of what the attempt was asked: one that dies while it is stopped was stopped."""
-        if live.stop is None or not isinstance(outcome, Failed) or outcome.kind not in LOST:
+        if live.stop is None or not isinstance(outcome, Failed) or outcome.kind not in KILLED:
             return outcome
         if live.stop.prune:
             return Pruned(live.last_step)
@@ -263,7 +265,8 @@ class Scheduler:
         return Failed(kind, live.stop.reason)
 
     def _retried(self, live: LiveTrial, failure: Failed) -> bool:
-        if self._ending or failure.kind not in self.spec.retry.on:
+        condemned = live.stop is not None and live.stop.prune
+        if self._ending or condemned or failure.kind not in self.spec.retry.on:
             return False
         if failure.kind in FREE:
             live.losses += 1
@@ -281,12 +284,18 @@ class Scheduler:
     def _fail(self, live: LiveTrial, failure: Failed, at_s: float) -> None:
         if failure.kind is FailureKind.STOPPED and live.last_values:
             # It ran well until the sweep ended: what it reported counts, as for any trial that was stopped early.
-            self._finish(live, TrialState.PRUNED, at_s)
+            self._finish(live, TrialState.PRUNED, at_s, cut_short=True)
         else:
             self._finish(live, TrialState.FAIL, at_s, outcome=failure)
 
     def _finish(
-        self, live: LiveTrial, state: TrialState, at_s: float, *, outcome: Completed | Failed | None = None
+        self,
+        live: LiveTrial,
+        state: TrialState,
+        at_s: float,
+        *,
+        outcome: Completed | Failed | None = None,
+        cut_short: bool = False,
     ) -> None:
         del self._live[live.number]
         values = outcome.values if isinstance(outcome, Completed) else {}
@@ -295,7 +304,8 @@ class Scheduler:
         failure = outcome if isinstance(outcome, Failed) else None
         trial = live.row(state, values=values, finished_at=at_s, failure=failure)
         self._pruner.finish(trial)
-        self.progress.observe(trial)
+        if not cut_short:  # one that the sweep's end cut short says nothing against going on, should it be resumed
+            self.progress.observe(trial)
         self._out.append(Record(trial))
         self._judge_limits()
 
@@ -412,7 +422,7 @@ class Scheduler:
     def _maybe_close(self) -> None:
         if self._ending is not None:
             for live in list(self._live.values()):
-                self._finish(live, TrialState.FAIL, self._last_at, outcome=Failed(FailureKind.STOPPED, self._ending[1]))
+                self._fail(live, Failed(FailureKind.STOPPED, self._ending[1]), self._last_at)
             self._close(*self._ending)
         elif self._draining:
             self._close("drained", "interrupted; it can be resumed")
