@@ -8,9 +8,22 @@ from typing import Any, Literal, Self
 
 from tuner.errors import SweepError
 from tuner.space import SearchSpace
-from tuner.trial import FailureKind
+from tuner.trial import FailureKind, Params
 
-__all__ = ["Limits", "Metric", "PluginSpec", "ResourceRequest", "Retry", "StudySpec", "trial_seed"]
+__all__ = [
+    "CheckpointPolicy",
+    "Constraint",
+    "FirstTrial",
+    "Limits",
+    "Metric",
+    "PluginSpec",
+    "Prices",
+    "Prior",
+    "ResourceRequest",
+    "Retry",
+    "StudySpec",
+    "trial_seed",
+]
 
 Goal = Literal["minimize", "maximize"]
 RETRIED = frozenset(
@@ -38,6 +51,82 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a finished trial must keep to, besides being good. At least one bound is given.
+
+    Attributes:
+        name: Of a metric that the objective returns, or of measured usage: ``peak_memory_mib``, ``wall_s``, ``cpu_s``.
+        low: Least value that is feasible; None for no bound.
+        high: Largest value that is feasible; None for no bound.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+
+    def violation(self, value: float) -> float:
+        """By how much ``value`` lies outside, relative to the bound (to 1 where the bound is 0); 0.0 inside."""
+        for bound, beyond in ((self.high, 1.0), (self.low, -1.0)):
+            if bound is not None and beyond * (value - bound) > 0.0:
+                return beyond * (value - bound) / (abs(bound) or 1.0)
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTrial:
+    """A configuration to be tried before the sampler chooses.
+
+    Attributes:
+        params: Values by name; parameters that are left out are drawn.
+        note: Where it comes from, for people: ``the space's defaults``, ``try_first``, ``best of study NAME``.
+    """
+
+    params: Params
+    note: str = "try_first"
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier study to learn from.
+
+    Attributes:
+        study: Its name.
+        store: Its store's URL; None for the new study's own.
+    """
+
+    study: str
+    store: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What running costs, in any one currency.
+
+    Attributes:
+        cpu_h: One CPU for an hour.
+        gpu_h: One GPU for an hour.
+        memory_gib_h: One GiB of granted memory for an hour.
+    """
+
+    cpu_h: float = 0.0
+    gpu_h: float = 0.0
+    memory_gib_h: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPolicy:
+    """Which checkpoints are kept. Those of running and paused trials' latest steps always are.
+
+    Attributes:
+        best: Of how many of the best finished trials the latest checkpoint is kept.
+        size_mib: Size of all together, from which on the ones of the worst finished trials go first; None for no limit.
+    """
+
+    best: int = 1
+    size_mib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """When to end. None means no limit.
 
@@ -49,6 +138,9 @@ class Limits:
         failures: How many failed trials are borne; one more ends the sweep.
         failures_share: Share of finished trials that may fail, 0 to 1, looked at from 10 finished trials on.
         patience: How many trials may finish in a row without a better best value.
+        steps: How many reports may come in, of all trials together: a budget in units of the fidelity.
+        cost: How much money the attempts may cost, by the study's ``prices``.
+        regret: The sweep ends when what the best value can still be improved by, by an upper confidence bound, is less.
     """
 
     trials: int | None = None
@@ -58,6 +150,9 @@ class Limits:
     failures: int | None = None
     failures_share: float | None = None
     patience: int | None = None
+    steps: int | None = None
+    cost: float | None = None
+    regret: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +213,12 @@ class StudySpec:
         retry: Which failures are tried again.
         seed: From which every random choice of the study derives, 0 to 2**32 - 1.
         stop_grace_s: How long an attempt that was asked to stop may take before it is killed.
+        constraints: What a trial must keep to; infeasible trials are never the best while a feasible one is there.
+        first: Configurations that are tried before the sampler chooses, in this order.
+        prior: Earlier studies that the sampler learns from.
+        noisy: Whether the same parameters give different values, so that trying them again is worth something.
+        prices: What running costs; None when that is not known.
+        keep: Which checkpoints are kept.
     """
 
     name: str
@@ -131,6 +232,12 @@ class StudySpec:
     retry: Retry = Retry()
     seed: int = 0
     stop_grace_s: float = 30.0
+    constraints: tuple[Constraint, ...] = ()
+    first: tuple[FirstTrial, ...] = ()
+    prior: tuple[Prior, ...] = ()
+    noisy: bool = False
+    prices: Prices | None = None
+    keep: CheckpointPolicy = CheckpointPolicy()
 
     @property
     def metric(self) -> Metric:
@@ -153,6 +260,12 @@ class StudySpec:
             "retry": {"max": self.retry.max, "on": sorted(self.retry.on)},
             "seed": self.seed,
             "stop_grace_s": self.stop_grace_s,
+            "constraints": [asdict(constraint) for constraint in self.constraints],
+            "first": [{"params": dict(first.params), "note": first.note} for first in self.first],
+            "prior": [asdict(prior) for prior in self.prior],
+            "noisy": self.noisy,
+            "prices": None if self.prices is None else asdict(self.prices),
+            "keep": asdict(self.keep),
         }
 
     def _plugins(self) -> dict[str, PluginSpec]:
@@ -178,6 +291,13 @@ class StudySpec:
                 retry=Retry(document["retry"]["max"], frozenset(map(FailureKind, document["retry"]["on"]))),
                 seed=document["seed"],
                 stop_grace_s=document["stop_grace_s"],
+                # Studies of 0.1 have none of what follows.
+                constraints=tuple(Constraint(**row) for row in document.get("constraints", ())),
+                first=tuple(FirstTrial(**row) for row in document.get("first", ())),
+                prior=tuple(Prior(**row) for row in document.get("prior", ())),
+                noisy=document.get("noisy", False),
+                prices=Prices(**document["prices"]) if document.get("prices") else None,
+                keep=CheckpointPolicy(**document.get("keep", {})),
             )
         except (KeyError, TypeError) as error:
             raise SweepError(f"the stored specification cannot be read: {error}") from error

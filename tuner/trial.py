@@ -10,6 +10,7 @@ from tuner.resources import Resources, Usage
 
 __all__ = [
     "Attempt",
+    "Checkpoint",
     "Completed",
     "Failed",
     "FailureKind",
@@ -96,6 +97,21 @@ Outcome = Completed | Pruned | Failed
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What an attempt saved, so that another one can go on from there.
+
+    Attributes:
+        step: The step after which it was saved.
+        place: Where it lies: a path or URL that any worker of the study can load.
+        size_mib: How large it is.
+    """
+
+    step: int
+    place: str
+    size_mib: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Intermediate values of one attempt.
 
@@ -157,6 +173,8 @@ class Trial:
         finished_at: When it ended; None before.
         wall_s: Seconds that its attempts ran, all together.
         failure: How its last attempt failed; None unless the state is FAIL.
+        violation: By how much the study's constraints are violated, each relative to its bound, all together; 0.0 when it
+            is feasible, and for trials that are not COMPLETE.
     """
 
     number: int
@@ -170,3 +188,4 @@ class Trial:
     finished_at: float | None = None
     wall_s: float = 0.0
     failure: Failed | None = None
+    violation: float = 0.0

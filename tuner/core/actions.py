@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tuner.resources import Resources
-from tuner.trial import Attempt, Params, Trial
+from tuner.trial import Attempt, Checkpoint, Params, Trial
 
-__all__ = ["Action", "Close", "Record", "Scale", "Start", "Stop", "Suggest", "WakeAt"]
+__all__ = ["Action", "Close", "Discard", "Record", "Scale", "Start", "Stop", "Suggest", "WakeAt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Start:
             lanes than may run at once. A lane gets several attempts ahead only when attempts were measured to be so
             short that handing them over one by one would cost more than they do.
         seed: For the objective's own random choices.
+        checkpoint: What it goes on from; None to start from nothing.
     """
 
     trial: int
@@ -40,6 +41,7 @@ class Start:
     grant: Resources
     lane: int
     seed: int
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Stop:
         prune: Whether it is stopped because it is not worth finishing.
         timeout: Whether it is stopped because it ran longer than one attempt may (``Failed(TIMEOUT)``); with neither it
             is stopped because the sweep ends (``Failed(STOPPED)``).
+        pause: With ``prune``: whether the trial may go on later. Executors need not tell the two apart.
     """
 
     trial: int
@@ -59,6 +62,7 @@ class Stop:
     reason: str
     prune: bool = True
     timeout: bool = False
+    pause: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,13 @@ class Scale:
     """Tell the cluster what could be used now, one bundle an attempt; replaces what was told before."""
 
     bundles: tuple[Resources, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """These checkpoints are not needed any more."""
+
+    checkpoints: tuple[Checkpoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,8 @@ class Close:
     """The study has ended: nothing runs any more.
 
     Attributes:
-        reason: ``trials``, ``time``, ``failures``, ``patience``, ``target``, ``exhausted``, ``stopped`` or ``drained``.
+        reason: ``trials``, ``steps``, ``time``, ``cost``, ``failures``, ``patience``, ``target``, ``regret``, ``exhausted``,
+            ``stopped`` or ``drained``.
         message: The same for a person.
     """
 
@@ -95,4 +107,4 @@ class Close:
     message: str
 
 
-Action = Suggest | Start | Stop | Scale | WakeAt | Record | Close
+Action = Suggest | Start | Stop | Scale | Discard | WakeAt | Record | Close

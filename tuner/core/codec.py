@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.core.events import (
+    Checkpointed,
     CommandReceived,
     Event,
     Finished,
+    Informed,
     NodeJoined,
     NodeLost,
     Reported,
@@ -21,7 +23,7 @@ from tuner.core.events import (
 )
 from tuner.resources import Node, Resources, Usage
 from tuner.study import Limits, StudySpec
-from tuner.trial import Completed, Failed, FailureKind, Outcome, Pruned
+from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Outcome, Pruned, Trial, TrialState
 
 __all__ = ["decode", "decode_outcome", "decode_usage", "encode", "encode_outcome", "encode_usage"]
 
@@ -78,8 +80,33 @@ def _encode_limits(limits: Limits | None) -> dict[str, Any] | None:
 
 
 def _encode_suggested(event: Suggested) -> dict[str, Any]:
-    payload = {"trial": event.trial, "params": event.params}
-    return payload if event.sampler_state is None else payload | {"state": event.sampler_state}
+    more = {"state": event.sampler_state, "parent": event.parent, "note": event.note}
+    return {"trial": event.trial, "params": event.params} | {k: v for k, v in more.items() if v is not None}
+
+
+def _encode_informed(event: Informed) -> dict[str, Any]:
+    """Of a prior trial only what a sampler can use."""
+    rows = [[t.state.value, dict(t.params), dict(t.values), t.last_step, t.violation] for t in event.trials]
+    return {"study": event.study, "trials": rows}
+
+
+def _decode_informed(at_s: float, p: Payload) -> Informed:
+    trials = (
+        Trial(-1 - k, TrialState(state), params, values, last_step=last_step, violation=violation)
+        for k, (state, params, values, last_step, violation) in enumerate(p["trials"])
+    )
+    return Informed(at_s, p["study"], tuple(trials))
+
+
+def _encode_checkpointed(event: Checkpointed) -> dict[str, Any]:
+    saved = event.checkpoint
+    return {
+        "trial": event.trial,
+        "attempt": event.attempt,
+        "step": saved.step,
+        "place": saved.place,
+        "size_mib": saved.size_mib,
+    }
 
 
 def _encode_finished(event: Finished) -> dict[str, Any]:
@@ -94,12 +121,14 @@ def _encode_finished(event: Finished) -> dict[str, Any]:
 _ENCODE: dict[type, Callable[[Any], Payload]] = {
     StudyOpened: lambda e: {"spec": e.spec.to_dict()},
     StudyResumed: lambda e: {"limits": _encode_limits(e.limits)},
+    Informed: _encode_informed,
     NodeJoined: _encode_node,
     NodeLost: lambda e: {"node_id": e.node_id, "reason": e.reason},
     Suggested: _encode_suggested,
     SpaceExhausted: lambda e: {},
     Started: lambda e: {"trial": e.trial, "attempt": e.attempt, "node_id": e.node_id},
     Reported: lambda e: {"trial": e.trial, "attempt": e.attempt, "step": e.step, "values": dict(e.values)},
+    Checkpointed: _encode_checkpointed,
     Finished: _encode_finished,
     CommandReceived: lambda e: {"command": e.command, "arguments": dict(e.arguments)},
     TimerFired: lambda e: {},
@@ -108,12 +137,16 @@ _ENCODE: dict[type, Callable[[Any], Payload]] = {
 _DECODE: dict[str, Callable[[float, Any], Event]] = {
     "StudyOpened": lambda t, p: StudyOpened(t, StudySpec.from_dict(p["spec"])),
     "StudyResumed": lambda t, p: StudyResumed(t, None if p["limits"] is None else Limits(**p["limits"])),
+    "Informed": _decode_informed,
     "NodeJoined": _decode_node,
     "NodeLost": lambda t, p: NodeLost(t, p["node_id"], p["reason"]),
-    "Suggested": lambda t, p: Suggested(t, p["trial"], p["params"], p.get("state")),
+    "Suggested": lambda t, p: Suggested(t, p["trial"], p["params"], p.get("state"), p.get("parent"), p.get("note")),
     "SpaceExhausted": lambda t, p: SpaceExhausted(t),
     "Started": lambda t, p: Started(t, p["trial"], p["attempt"], p["node_id"]),
     "Reported": lambda t, p: Reported(t, p["trial"], p["attempt"], p["step"], p["values"]),
+    "Checkpointed": lambda t, p: Checkpointed(
+        t, p["trial"], p["attempt"], Checkpoint(p["step"], p["place"], p["size_mib"])
+    ),
     "Finished": lambda t, p: Finished(
         t, p["trial"], p["attempt"], decode_outcome(p["outcome"]), decode_usage(p["usage"])
     ),

@@ -13,12 +13,14 @@ from typing import Any
 
 from tuner.resources import Node, Usage
 from tuner.study import Limits, StudySpec
-from tuner.trial import Outcome, Params
+from tuner.trial import Checkpoint, Outcome, Params, Trial
 
 __all__ = [
+    "Checkpointed",
     "CommandReceived",
     "Event",
     "Finished",
+    "Informed",
     "NodeJoined",
     "NodeLost",
     "Reported",
@@ -52,6 +54,20 @@ class StudyResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Informed:
+    """The sampler was told of finished trials of earlier studies, once, before it chose anything.
+
+    Attributes:
+        study: Where they come from, for people.
+        trials: COMPLETE or PRUNED, numbered -1, -2, ...; parameters and metrics of the new study only.
+    """
+
+    at_s: float
+    study: str
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeJoined:
     """A node can take attempts. A second one for the same node replaces what was known of it."""
 
@@ -76,12 +92,16 @@ class Suggested:
         trial: Its number, the next one in order.
         params: The active parameters.
         sampler_state: What the sampler must have back to go on exactly, in its own words; None for nothing.
+        parent: The trial from whose latest checkpoint its first attempt starts; None to start from nothing.
+        note: Why these parameters, in one sentence; None when there is nothing to say.
     """
 
     at_s: float
     trial: int
     params: Params
     sampler_state: str | None = None
+    parent: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +133,16 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """An attempt saved a checkpoint, and it is durable. Sent before the report of the same step."""
+
+    at_s: float
+    trial: int
+    attempt: int
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """An attempt ended. The executor sends one for every ``Start``, sooner or later, however the attempt died."""
 
@@ -125,8 +155,13 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class CommandReceived:
-    """A person wants something: ``drain`` (start nothing more, end when the running attempts have ended) or ``stop``
-    (end the running attempts too)."""
+    """Somebody wants something.
+
+    Attributes:
+        command: ``drain`` (start nothing more, end when the running attempts have ended), ``stop`` (end the running attempts
+            too), or ``end`` (as ``stop``, for a reason that was found outside of the core).
+        arguments: Of ``end``: ``reason``, one of those of ``Close``, and ``message``, the same for a person.
+    """
 
     at_s: float
     command: str
@@ -143,12 +178,14 @@ class TimerFired:
 Event = (
     StudyOpened
     | StudyResumed
+    | Informed
     | NodeJoined
     | NodeLost
     | Suggested
     | SpaceExhausted
     | Started
     | Reported
+    | Checkpointed
     | Finished
     | CommandReceived
     | TimerFired

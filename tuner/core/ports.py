@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from tuner.core.actions import Start, Stop
 from tuner.core.events import Event
 from tuner.resources import Resources
 from tuner.space import SearchSpace
-from tuner.study import Metric, StudySpec
-from tuner.trial import Attempt, Params, Report, Trial
+from tuner.study import Constraint, Metric, StudySpec
+from tuner.trial import Attempt, Checkpoint, Params, Report, Trial
 
 __all__ = [
     "Context",
@@ -26,31 +27,58 @@ __all__ = [
     "FinalModel",
     "Objective",
     "Problem",
+    "Promotion",
     "Pruner",
     "Sampler",
+    "SavedCheckpoint",
     "Store",
     "StudyInfo",
     "StudyLog",
     "Suggestion",
+    "Verdict",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a sampler must know. ``seed`` is the study's; ``trials`` its budget, None for no limit."""
+    """What a sampler must know.
+
+    Attributes:
+        space: What may be tried.
+        metrics: At least one; pruners judge the first.
+        seed: The study's.
+        trials: Its budget; None for no limit.
+        constraints: What trials must keep to.
+        noisy: Whether the same parameters give different values; if not, a finite space's combinations are tried once each.
+        by_step: Whether trials may be stopped or paused early, so that partial results are all that is known of many.
+        parallel: How many attempts may run at once; None for what the cluster holds.
+    """
 
     space: SearchSpace
     metrics: tuple[Metric, ...]
     seed: int
     trials: int | None = None
+    constraints: tuple[Constraint, ...] = ()
+    noisy: bool = False
+    by_step: bool = False
+    parallel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Active parameters (constants included) and what the sampler must have back to go on exactly (None for nothing)."""
+    """What to try.
+
+    Attributes:
+        params: The active parameters, constants included.
+        state: What the sampler must have back to go on exactly; None for nothing.
+        parent: The trial from whose latest checkpoint this one starts; None to start from nothing.
+        note: Why these, in one sentence for people; None when there is nothing to say.
+    """
 
     params: Params
     state: str | None = None
+    parent: int | None = None
+    note: str | None = None
 
 
 class Sampler(ABC):
@@ -61,18 +89,75 @@ class Sampler(ABC):
 
     The sampler's suggestions depend on nothing but the problem, its options and the calls it got: after a replay it goes on
     exactly as if it had never been interrupted (draws are seeded per trial number, see ``tuner.study.trial_seed``).
-    Suggestions are inside the space, complete, and never forbidden.
+    Suggestions are inside the space, complete, and never forbidden. Where the space has finitely many combinations none is
+    suggested twice, unless the problem is noisy.
+
+    A trial that the sampler did not choose, because a person wished it or another sampler chose it, is handed to ``replay``
+    with a suggestion without state, at any number, also the first.
+
+    Attributes:
+        wants_reports: Whether ``report`` is to be called.
+        order_free: Whether what is suggested for a trial depends on nothing but which trials are finished, which are running
+            and what they reported, however asks and tells came in between. The engine may then ask ahead of need.
     """
+
+    wants_reports: ClassVar[bool] = False
+    order_free: ClassVar[bool] = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether an ``ask`` that gave fewer than asked for may give more after the next result; never so with none running."""
+        return False
 
     @abstractmethod
     def ask(self, first: int, count: int) -> Sequence[Suggestion]:
-        """Suggestions for trials ``first`` to ``first + count - 1``; fewer than ``count`` when the space is exhausted."""
+        """Suggestions for trials ``first`` to ``first + count - 1``; fewer when the space is exhausted or the sampler waits."""
 
     def tell(self, trials: Sequence[Trial]) -> None:  # noqa: B027 -- samplers that do not learn need not override it
-        """Learn of finished trials: COMPLETE with values, PRUNED with the last reported values and ``last_step``, FAIL."""
+        """Learn of finished trials: COMPLETE with values, PRUNED with the last reported values and ``last_step``, FAIL.
+
+        Of those that failed, ``INVALID_PARAMS`` says something about the parameters; the others do not.
+        """
+
+    def report(self, trial: int, step: int, values: Mapping[str, float]) -> None:  # noqa: B027 -- few need it
+        """Learn what a running trial reported. Only with ``wants_reports``, in the order of the log, replays included."""
+
+    def inform(self, trials: Sequence[Trial]) -> None:  # noqa: B027 -- samplers that do not learn need not override it
+        """Learn of finished trials of earlier studies, whose numbers are negative; once at most, before everything else."""
 
     def replay(self, number: int, suggestion: Suggestion) -> None:  # noqa: B027 -- as above
         """Take back a suggestion from the log as if ``ask`` had just made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a pruner says of a report.
+
+    Attributes:
+        decision: ``go`` on, ``stop`` for good, or ``pause`` until the pruner promotes the trial.
+        reason: Why, in one sentence for a person.
+        rung: Position of the rung at which the trial was compared, from 0; None without rungs.
+        step: The step at which it was compared.
+        rank: Its place there, from 1 for the best; None when it was not ranked.
+        of: Among how many, itself included.
+        threshold: Value from which on trials go on, in the metric's own sense; None when there is none.
+    """
+
+    decision: Literal["go", "stop", "pause"]
+    reason: str
+    rung: int | None = None
+    step: float | None = None
+    rank: int | None = None
+    of: int | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A paused trial that is to go on, and why."""
+
+    trial: int
+    reason: str
 
 
 class Pruner(ABC):
@@ -80,17 +165,49 @@ class Pruner(ABC):
 
     Called inside the pure core: no clock, no chance, no I/O, no library; the same calls give the same verdicts. Work and
     memory per report do not grow with the number of trials faster than its logarithm.
+
+    Attributes:
+        promotes: Whether it pauses trials and has some of them go on later.
+        brackets: Among how many brackets it deals trials out; 1 for none.
+        explains: Whether ``judge`` shall give reasons also where a trial goes on. Off but for ``tuner explain``.
     """
 
-    @abstractmethod
-    def judge(self, trial: int, step: int, value: float) -> str | None:
-        """Why the trial should stop at this report (for a person), or None to go on.
+    promotes: ClassVar[bool] = False
+    brackets: int = 1
+    explains: bool = False
 
-        Steps of one trial rise from call to call; values are finite. A trial that was told to stop is not judged again.
+    def admit(self, trial: int) -> None:  # noqa: B027 -- most pruners learn of a trial by its first report
+        """A trial was suggested. Called in the order of numbers, before its first report."""
+
+    def bracket(self, trial: int) -> int:
+        """In which of its ``brackets`` trial ``trial`` is; depends on nothing but the number."""
+        return 0
+
+    @abstractmethod
+    def judge(self, trial: int, step: int, value: float) -> Verdict | None:
+        """What is to become of the trial after this report; None to go on.
+
+        Steps of one trial rise from call to call; values are finite. A trial that was told to stop is not judged again, one
+        that was told to pause not before it is promoted; a report that comes late from a paused attempt is not judged.
         """
+
+    def promote(self) -> Promotion | None:
+        """The paused trial that should go on first, now that a worker is free; None for none.
+
+        The core asks before it asks the sampler for a new trial. What is returned is no longer paused.
+        """
+        return None
 
     def finish(self, trial: Trial) -> None:  # noqa: B027 -- most pruners do not care how a trial ended
         """The trial ended: forget it, or learn from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCheckpoint:
+    """What an attempt goes on from: the files as ``save_checkpoint`` left them, to be read, and the step of that time."""
+
+    path: Path
+    step: int
 
 
 class Context(Protocol):
@@ -108,6 +225,13 @@ class Context(Protocol):
     @property
     def stop_requested(self) -> str | None:
         """Why the engine has asked this attempt to stop; None while it has not."""
+
+    @property
+    def checkpoint(self) -> SavedCheckpoint | None:
+        """What to go on from: of an earlier attempt of this trial, or of the trial that it descends from; None for nothing."""
+
+    def save_checkpoint(self, step: int) -> AbstractContextManager[Path]:
+        """An empty folder to write into; what lies there when the ``with`` block ends is durable. Before that step's report."""
 
     def report(self, step: int, values: Mapping[str, float] | None = None, /, **metrics: float) -> None:
         """Send intermediate values and return at once. Steps must rise.
@@ -210,6 +334,9 @@ class Executor(ABC):
 
         None waits until something happens. Never waits while events are at hand.
         """
+
+    def discard(self, checkpoints: Sequence[Checkpoint]) -> None:  # noqa: B027 -- the simulated one keeps none
+        """Remove checkpoints that are not needed any more. One that is gone already is no error."""
 
     def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: B027 -- only clusters can grow
         """Tell an autoscaler what could be used now."""

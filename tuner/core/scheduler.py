@@ -221,13 +221,19 @@ class Scheduler:
         # x - x is 0 for finite numbers only.
         if value is None or live.stop is not None or value - value != 0.0:
             return
-        reason = self._pruner.judge(live.number, event.step, value)
-        if reason is not None:
-            self._stop(live, Stop(live.number, live.attempts, reason))
+        verdict = self._pruner.judge(live.number, event.step, value)
+        if verdict is not None and verdict.decision != "go":
+            self._stop(live, Stop(live.number, live.attempts, verdict.reason))
 
     def _stop(self, live: LiveTrial, stop: Stop) -> None:
         live.stop = stop
         self._out.append(stop)
+
+    def _checkpointed(self, event: ev.Checkpointed) -> None:
+        """Nothing goes on from checkpoints yet."""
+
+    def _informed(self, event: ev.Informed) -> None:
+        """For the sampler only."""
 
     def _finished(self, event: ev.Finished) -> None:
         live = self._current(event)
@@ -456,6 +462,8 @@ class Scheduler:
         ev.SpaceExhausted: _space_exhausted,
         ev.Started: _started,
         ev.Reported: _reported,
+        ev.Checkpointed: _checkpointed,
+        ev.Informed: _informed,
         ev.Finished: _finished,
         ev.CommandReceived: _command,
         ev.TimerFired: _timer,

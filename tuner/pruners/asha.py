@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tuner.core.ports import Pruner
+from tuner.core.ports import Pruner, Verdict
 from tuner.errors import SweepError
 from tuner.pruners._options import at_least
 from tuner.pruners._sorted import SortedValues
@@ -79,7 +79,7 @@ class AshaPruner(Pruner):
         self._rungs: list[_Rung] = []
         self._next: dict[int, int] = {}
 
-    def judge(self, trial: int, step: int, value: float) -> str | None:
+    def judge(self, trial: int, step: int, value: float) -> Verdict | None:
         """Let the trial compete at every rung that it has reached with this report."""
         if not math.isfinite(value):
             return None
@@ -97,7 +97,7 @@ class AshaPruner(Pruner):
             self._rungs.append(_Rung(self._first * self._eta ** len(self._rungs), SortedValues()))
         return self._rungs[index]
 
-    def _compete(self, index: int, rung: _Rung, value: float) -> str | None:
+    def _compete(self, index: int, rung: _Rung, value: float) -> Verdict | None:
         score = self._sign * value
         rung.values.add(score)
         n = len(rung.values)
@@ -105,11 +105,13 @@ class AshaPruner(Pruner):
         threshold = rung.values[places - 1]
         if score <= threshold:
             return None
-        return (
-            f"rung {index} (step {rung.step:g}): its value {value:.6g} ranks {rung.values.below(score) + 1} of {n}, and "
+        rank = rung.values.below(score) + 1
+        reason = (
+            f"rung {index} (step {rung.step:g}): its value {value:.6g} ranks {rank} of {n}, and "
             + (f"only the best {places} go on" if places > 1 else "only the best goes on")
             + f", from {self._sign * threshold:.6g}"
         )
+        return Verdict("stop", reason, index, rung.step, rank, n, self._sign * threshold)
 
     def finish(self, trial: Trial) -> None:
         """Forget where the trial was; its values stay at the rungs, as the others are still compared with them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from tuner.core.ports import Pruner
+from tuner.core.ports import Pruner, Verdict
 from tuner.pruners._options import at_least
 from tuner.pruners._sorted import SortedValues
 from tuner.study import Metric
@@ -62,7 +62,7 @@ class MedianPruner(Pruner):
         self._running: dict[int, _Running] = {}
         self._at_step: dict[int, SortedValues] = {}
 
-    def judge(self, trial: int, step: int, value: float) -> str | None:
+    def judge(self, trial: int, step: int, value: float) -> Verdict | None:
         """Compare the trial's best value so far with the median at ``step``."""
         if not math.isfinite(value):
             return None
@@ -83,10 +83,11 @@ class MedianPruner(Pruner):
         median = _median(others)
         if state.best <= median:
             return None
-        return (
+        reason = (
             f"its best value so far, {self._sign * state.best:.6g}, is worse than {self._sign * median:.6g}, "
             f"the median of {len(others)} finished trials at step {step}"
         )
+        return Verdict("stop", reason, step=step, threshold=self._sign * median)
 
     def finish(self, trial: Trial) -> None:
         """Forget the trial's reports, or compare others with them from now on if it is COMPLETE."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.core.ports import Pruner
+from tuner.core.ports import Pruner, Verdict
 from tuner.study import Metric
 
 __all__ = ["NonePruner"]
@@ -18,6 +18,6 @@ class NonePruner(Pruner):
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
 
-    def judge(self, trial: int, step: int, value: float) -> str | None:
+    def judge(self, trial: int, step: int, value: float) -> Verdict | None:
         """None: go on."""
         return None

@@ -60,7 +60,7 @@ def run_course(
         course.reports.append((trial, step, value(raw)))
         verdict = pruner.judge(trial, step, value(raw))
         if verdict is not None:
-            course.verdicts[trial, step] = verdict
+            course.verdicts[trial, step] = verdict.reason
             _end(pruner, course, trial, TrialState.PRUNED, step)
         elif not running[trial]:
             _end(pruner, course, trial, TrialState.FAIL if trial % 9 == 4 else TrialState.COMPLETE, step)
