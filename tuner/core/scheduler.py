@@ -49,7 +49,7 @@ class Scheduler:
     def __init__(self, spec: StudySpec, pruner: Pruner) -> None:
         self.spec = spec
         self.limits = spec.limits
-        self.progress = Progress(spec.metric)
+        self.progress = Progress(spec.metrics)
         self.closed: Close | None = None
         self._pruner = pruner
         self._metric = spec.metric.name
@@ -125,7 +125,7 @@ class Scheduler:
         self.limits = event.limits or self.limits
         if self._ending is not None and self._ending[0] == "failures":
             # Whoever resumes a study that failures ended has mended their cause; else it would end again at once.
-            self.progress.failed = 0
+            self.progress.forgive()
         self.closed = self._ending = None
         self._draining, self._outstanding, self._scaled = False, 0, -1
         self._exhausted = False
