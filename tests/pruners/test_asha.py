@@ -3,12 +3,18 @@
 import pytest
 
 from tuner import plugins
+from tuner.core.ports import Verdict
 from tuner.errors import SweepError
 from tuner.pruners.asha import AshaPruner
 from tuner.study import Metric, PluginSpec
 from tuner.trial import Trial, TrialState
 
 LOSS = Metric("loss")
+
+
+def reason(verdict: Verdict | None) -> str:
+    """Why a trial is stopped; empty when it is not."""
+    return verdict.reason if verdict is not None and verdict.decision == "stop" else ""
 
 
 def test_only_the_best_so_far_goes_on_while_few_have_been_there():
@@ -30,11 +36,17 @@ def test_the_verdict_tells_rung_rank_threshold_and_competitors():
     pruner = AshaPruner(Metric("auc", "maximize"), min=4, eta=2)
     for number, value in enumerate((0.9, 0.8, 0.7)):
         pruner.judge(number, 4, value)
-    assert pruner.judge(3, 5, 0.6) == (
-        "rung 0 (step 4): its value 0.6 ranks 4 of 4, and only the best 2 go on, from 0.8"
+    assert pruner.judge(3, 5, 0.6) == Verdict(
+        "stop",
+        "rung 0 (step 4): its value 0.6 ranks 4 of 4, and only the best 2 go on, from 0.8",
+        rung=0,
+        step=4,
+        rank=4,
+        of=4,
+        threshold=0.8,
     )
     assert pruner.judge(0, 8, 0.95) is None
-    assert pruner.judge(4, 8, 0.85) == (
+    assert reason(pruner.judge(4, 8, 0.85)) == (
         "rung 1 (step 8): its value 0.85 ranks 2 of 2, and only the best goes on, from 0.95"
     )
 
@@ -50,11 +62,11 @@ def test_one_report_may_pass_several_rungs():
     pruner = AshaPruner(LOSS, eta=2)
     assert pruner.judge(0, 8, 1.0) is None
     stopped_at = {number: pruner.judge(number, step, 2.0) for number, step in ((1, 1), (2, 8))}
-    assert all(verdict is not None and verdict.startswith("rung 0") for verdict in stopped_at.values())
+    assert all(reason(verdict).startswith("rung 0") for verdict in stopped_at.values())
     assert pruner.judge(3, 1, 0.9) is None
-    verdict = pruner.judge(3, 9, 1.5)
-    assert verdict is not None
-    assert verdict.startswith("rung 1 (step 2): its value 1.5 ranks 2 of 2"), "trial 0 has been at rungs 0 to 3"
+    assert reason(pruner.judge(3, 9, 1.5)).startswith("rung 1 (step 2): its value 1.5 ranks 2 of 2"), (
+        "trial 0 has been at rungs 0 to 3"
+    )
 
 
 def test_no_rung_lies_at_max_or_beyond():
@@ -64,7 +76,7 @@ def test_no_rung_lies_at_max_or_beyond():
         assert pruner.judge(0, 4, 1.0) is None
         assert pruner.judge(1, 2, 0.5) is None
     assert bounded.judge(1, 4, 3.0) is None
-    assert "rung 2" in (free.judge(1, 4, 3.0) or "")
+    assert "rung 2" in reason(free.judge(1, 4, 3.0))
 
 
 def test_nothing_stops_before_the_first_rung():

@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 
 from tuner import plugins
+from tuner.core.ports import Verdict
 from tuner.errors import SweepError
 from tuner.pruners.median import MedianPruner
 from tuner.study import Metric, PluginSpec
@@ -24,8 +25,11 @@ def test_the_verdict_tells_the_numbers():
     for number, value in enumerate((1.0, 2.0, 3.0)):
         complete(pruner, number, {1: value})
     assert pruner.judge(3, 1, 2.0) is None
-    assert pruner.judge(4, 1, 2.5) == (
-        "its best value so far, 2.5, is worse than 2, the median of 3 finished trials at step 1"
+    assert pruner.judge(4, 1, 2.5) == Verdict(
+        "stop",
+        "its best value so far, 2.5, is worse than 2, the median of 3 finished trials at step 1",
+        step=1,
+        threshold=2.0,
     )
 
 
@@ -34,7 +38,7 @@ def test_the_verdict_tells_values_as_reported_when_maximizing():
     complete(pruner, 0, {1: 0.9})
     verdict = pruner.judge(1, 1, 0.25)
     assert verdict is not None
-    assert "0.25, is worse than 0.9" in verdict
+    assert "0.25, is worse than 0.9" in verdict.reason
 
 
 def test_a_good_start_protects_a_trial():

@@ -6,7 +6,7 @@ import optuna
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.core.ports import Pruner
+from tuner.core.ports import Pruner, Verdict
 from tuner.pruners.asha import AshaPruner
 from tuner.pruners.median import MedianPruner
 from tuner.study import Goal, Metric
@@ -27,11 +27,11 @@ class Oracle(Pruner):
         self.study = optuna.create_study(direction=goal, pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=1))
         self.trials: dict[int, optuna.Trial] = {}
 
-    def judge(self, trial: int, step: int, value: float) -> str | None:
+    def judge(self, trial: int, step: int, value: float) -> Verdict | None:
         if trial not in self.trials:
             self.trials[trial] = self.study.ask()
         self.trials[trial].report(value, step)
-        return "stop" if self.trials[trial].should_prune() else None
+        return Verdict("stop", f"stopped at step {step}") if self.trials[trial].should_prune() else None
 
     def finish(self, trial: Trial) -> None:
         state = STATES[trial.state]
