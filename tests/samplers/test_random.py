@@ -15,13 +15,13 @@ from tuner.errors import SearchSpaceError
 from tuner.samplers.random import RandomSampler
 from tuner.space import Categorical, Distribution, Float, Int, SearchSpace
 from tuner.study import Metric
-from tuner.trial import ParamValue
+from tuner.trial import ParamValue, Trial, TrialState
 
 LOSS = (Metric("loss"),)
 
 
 def draws(distribution: Distribution, n: int, seed: int = 1) -> list[ParamValue]:
-    sampler = RandomSampler(Problem(SearchSpace({"x": distribution}), LOSS, seed))
+    sampler = RandomSampler(Problem(SearchSpace({"x": distribution}), LOSS, seed, noisy=True))
     return [suggestion.params["x"] for suggestion in sampler.ask(0, n)]
 
 
@@ -136,3 +136,18 @@ def test_nothing_is_kept_for_a_trial():
         assert tracemalloc.get_traced_memory()[0] < 2000
     finally:
         tracemalloc.stop()
+
+
+def test_a_finite_space_is_drawn_without_repeating_until_nothing_is_left():
+    space = SearchSpace({"a": Int(0, 4), "b": Categorical(["x", "y"])}, forbidden=[{"a": 2, "b": "x"}])
+    sampler = RandomSampler(Problem(space, LOSS, 1))
+    found = [tuple(suggestion.params.items()) for suggestion in sampler.ask(0, 30)]
+    assert len(set(found)) == len(found) == 9
+    assert not sampler.ask(9, 1)
+
+
+def test_what_an_earlier_study_tried_is_not_drawn_again():
+    space = SearchSpace({"a": Int(0, 9)})
+    sampler = RandomSampler(Problem(space, LOSS, 1))
+    sampler.inform([Trial(-1 - k, TrialState.COMPLETE, {"a": k}, {"loss": 0.0}) for k in range(7)])
+    assert sorted(int(s.params["a"] or 0) for s in sampler.ask(0, 10)) == [7, 8, 9]

@@ -1,9 +1,11 @@
 """What was suggested already is known exactly, counted, and completed."""
 
 import sys
+from random import Random
 
 import pytest
 
+from tuner.samplers._native import SpaceDrawer
 from tuner.samplers._seen import Seen
 from tuner.space import Categorical, Condition, Constant, Float, Int, SearchSpace
 from tuner.testing.samplers import FINITE, MIXED
@@ -99,3 +101,32 @@ def test_a_combination_costs_less_than_a_hundred_bytes():
         seen.add({"a": k, "b": 3})
     keys = seen._keys
     assert (sys.getsizeof(keys) + sum(map(sys.getsizeof, keys))) / len(keys) < 100
+
+
+def test_draws_give_what_is_left_until_nothing_is():
+    seen, drawer, found = Seen(FORBIDDING, noisy=False), SpaceDrawer(FORBIDDING), []
+    while (params := seen.draw(drawer, Random(1))) is not None:
+        found.append(tuple(params.items()))
+        seen.add(params)
+    assert len(set(found)) == len(found) == N_FORBIDDING
+
+
+def test_draws_give_up_where_nothing_can_be_counted_and_nothing_new_is_found():
+    space = SearchSpace({"a": Int(0, 200_000), "b": Int(0, 1)}, forbidden=[{"a": {"low": 2}, "b": {"low": 0}}])
+    seen, drawer = Seen(space, noisy=False), SpaceDrawer(SearchSpace({"a": Int(0, 1), "b": Int(0, 1)}))
+    for a in (0, 1):
+        for b in (0, 1):
+            seen.add({"a": a, "b": b})
+    assert seen.draw(drawer, Random(1)) is None
+
+
+def test_draws_stay_uniform_among_what_is_left():
+    space = SearchSpace({"a": Int(0, 3)})
+    drawer, counts = SpaceDrawer(space), dict.fromkeys((1, 2, 3), 0)
+    for number in range(3000):
+        seen = Seen(space, noisy=False)
+        seen.add({"a": 0})
+        params = seen.draw(drawer, Random(number))
+        assert params is not None
+        counts[int(params["a"] or 0)] += 1
+    assert min(counts.values()) > 900

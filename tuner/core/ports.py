@@ -99,10 +99,13 @@ class Sampler(ABC):
         wants_reports: Whether ``report`` is to be called.
         order_free: Whether what is suggested for a trial depends on nothing but which trials are finished, which are running
             and what they reported, however asks and tells came in between. The engine may then ask ahead of need.
+        across_brackets: Whether one sampler serves all brackets of a pruner, because it learns nothing from results or minds
+            itself how far trials came; if not, there is one for each bracket, which is told that bracket's trials only.
     """
 
     wants_reports: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
+    across_brackets: ClassVar[bool] = False
 
     @property
     def waits(self) -> bool:

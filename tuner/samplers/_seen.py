@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from random import Random
 from typing import Any
 
 from tuner.errors import SearchSpaceError
 from tuner.samplers._grid import Combinations, axis_of
+from tuner.samplers._native import TRIES, SpaceDrawer
 from tuner.samplers._permutation import Permutation
 from tuner.space import Categorical, Constant, Float, Int, SearchSpace
 from tuner.trial import Params, ParamValue
 
 __all__ = ["Seen"]
+
+_DRAWS = 64
+"""How many draws in a row may be seen ones before the combinations are gone through."""
 
 _Position = Callable[[Any], int | None]
 """Value -> its position among the parameter's values, from 0; None for what is none of them."""
@@ -60,6 +65,20 @@ class Seen:
     def exhausted(self) -> bool:
         """Whether nothing is left. False where the combinations cannot be counted."""
         return self.active and bool(self._keys) and self._all is not None and len(self._keys) >= self._all.total
+
+    def draw(self, drawer: SpaceDrawer, rng: Random) -> Params | None:
+        """A uniform draw among what was not seen; None when nothing is left.
+
+        Raises:
+            SearchSpaceError: Next to everything is forbidden.
+        """
+        for _ in range(_DRAWS):
+            params = drawer.draw(rng)
+            if params not in self:
+                return params
+        if self._all is not None:
+            return self.fresh()
+        return next((params for params in (drawer.draw(rng) for _ in range(TRIES)) if params not in self), None)
 
     def fresh(self) -> Params | None:
         """A combination not seen yet, the first in a shuffled order; None when none is left or they cannot be counted.
