@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner import plugins
-from tuner.core.ports import Problem
+from tuner.core.ports import Problem, Suggestion
 from tuner.errors import SearchSpaceError, SweepError
 from tuner.samplers.grid import GridSampler
 from tuner.space import Categorical, Constant, Float, Int, SearchSpace
 from tuner.study import Metric, PluginSpec
 from tuner.testing.samplers import CONDITIONAL, FINITE
-from tuner.trial import Params, ParamValue
+from tuner.trial import Params, ParamValue, Trial, TrialState
 
 LOSS = (Metric("loss"),)
 
@@ -199,3 +199,23 @@ def test_everything_forbidden_is_an_empty_grid():
     space = SearchSpace({"x": Int(0, 9)}, forbidden=[{"x": {"high": 4}}, {"x": {"low": 5}}])
     assert not grid(space).ask(0, 5)
     assert not grid(space, shuffle=False).ask(0, 5)
+
+
+@pytest.mark.parametrize("name", ["grid", "brute_force"])
+def test_what_others_tried_is_passed_over_and_nothing_else(name):
+    sampler = plugins.build("sampler", PluginSpec(name), Problem(FINITE, LOSS, 1))
+    wished: Params = {"a": 2, "b": "y", "c": 0.5}
+    known: Params = {"a": 1, "b": "x"}
+    sampler.inform([Trial(-1, TrialState.COMPLETE, known, {"loss": 1.0})])
+    sampler.replay(0, Suggestion(wished))
+    found = [s.params for s in sampler.ask(1, 100)]
+    assert len(found) == 15 - 2
+    assert wished not in found
+    assert known not in found
+
+
+def test_brute_force_refuses_what_has_no_end():
+    space = SearchSpace({"n": Int(1, 3), "lr": Float(0.0, 1.0)})
+    with pytest.raises(SearchSpaceError, match="cannot try all values of 'lr'") as caught:
+        plugins.build("sampler", PluginSpec("brute_force"), Problem(space, LOSS, 1))
+    assert caught.value.path == "parameters.lr"

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from tuner.core.ports import Problem, Sampler, Suggestion
+from tuner.core.ports import Problem
 from tuner.errors import SearchSpaceError, SweepError, closest
+from tuner.samplers._every import EveryCombination
 from tuner.samplers._grid import Axis, Combinations, axis_of
-from tuner.samplers._permutation import Permutation
 from tuner.space import Float, Int, SearchSpace
 
 __all__ = ["GridSampler"]
 
 
-class GridSampler(Sampler):
+class GridSampler(EveryCombination):
     """Suggests every allowed combination of values exactly once and then nothing more.
 
     Combinations are numbered, not listed: conditional parameters count only where they are active, forbidden combinations
-    not at all. Trial ``k`` gets the ``k``-th combination of an order that follows from the seed alone, so nothing is kept
-    for a trial, and the results change nothing.
+    not at all. Their order follows from the seed alone; those that others have tried (first trials, an earlier study) are
+    passed over, results change nothing.
 
     Args:
         problem: The space and the seed; metrics do not matter.
@@ -36,17 +36,7 @@ class GridSampler(Sampler):
         self, problem: Problem, *, points: int | Mapping[str, int] | None = None, shuffle: bool = True
     ) -> None:
         wanted = _points_of(problem.space, points)
-        self._combinations = Combinations(problem.space, _axes(problem.space, wanted))
-        n = self._combinations.total
-        self._order: Permutation | None = Permutation(n, problem.seed) if shuffle and n else None
-
-    def ask(self, first: int, count: int) -> Sequence[Suggestion]:
-        """Combinations ``first`` to ``first + count - 1``, as far as there are any."""
-        last = min(first + count, self._combinations.total)
-        return [
-            Suggestion(self._combinations[number if self._order is None else self._order[number]])
-            for number in range(first, last)
-        ]
+        super().__init__(problem, Combinations(problem.space, _axes(problem.space, wanted)), shuffle=shuffle)
 
 
 def _axes(space: SearchSpace, points: Mapping[str, int]) -> dict[str, Axis]:
