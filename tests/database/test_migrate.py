@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tuner.database.tables import SCHEMA, VERSION_TABLE, metadata
 from tuner.errors import StoreError
 from tuner.stores.sql import SqlStore
 from tuner.testing.stores import EVERY_EVENT, example_spec, finished_trial, plain
+from tuner.trial import TrialState
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -145,6 +147,25 @@ def test_an_older_store_is_brought_up_to_date_with_everything_in_it(empty_url, n
         prefix = f"{SCHEMA}." if newer._database.url.dialect == "postgresql" else ""
         assert connection.exec_driver_sql(f"SELECT note FROM {prefix}study WHERE name = 'demo'").scalar() is None
     newer.acquire("demo").close("COMPLETE")
+
+
+def test_a_study_of_0_1_opens_after_the_upgrade(path):
+    """Written by 0.1: its schema, and a specification and a log that know nothing of what came later."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(Path(__file__).with_name("study_of_0_1.sql").read_text(encoding="utf-8"))
+    store = SqlStore(f"sqlite:///{path}")
+    info = store.study("old")
+    assert (info.state, dict(info.counts)) == ("COMPLETE", {"COMPLETE": 5, "PRUNED": 3})
+    assert info.best_value == min(t.values["loss"] for t in store.trials("old") if t.state is TrialState.COMPLETE)
+    assert (info.spec.constraints, info.spec.noisy, info.spec.limits.steps) == ((), False, None)
+    assert {trial.violation for trial in store.trials("old")} == {0.0}
+    log = store.acquire("old")
+    assert len(log.read()) == len(store.events("old")) > 70
+    log.append([TimerFired(2e9)], [replace(finished_trial(8, 0.0), violation=0.5)])
+    log.close("COMPLETE")
+    assert store.trials("old")[-1].violation == 0.5
+    assert store.study("old").best_value == info.best_value
+    assert sql(path, f"SELECT version_num FROM {VERSION_TABLE}") == [(migrate.HEAD,)]
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(empty_url, next_version):

@@ -86,7 +86,8 @@ trial = Table(
     Column("wall_s", Double, nullable=False),
     Column("failure_kind", Text),
     Column("failure_message", Text),
-    Index("trial_state", "study_id", "state", "value"),
+    Column("violation", Double, nullable=False, server_default="0"),
+    Index("trial_state", "study_id", "state", "violation", "value"),
     sqlite_with_rowid=False,
 )
 

@@ -38,12 +38,16 @@ class Deferred(Mapping[str, Any]):
         return len(self._mapping())
 
 
-def best(metric: Metric, values: Iterable[float | None]) -> float | None:
-    """The best of ``values`` by the metric's goal, None and NaN left out; None when nothing is left."""
-    numbers = [value for value in values if value is not None and value == value]
-    if not numbers:
-        return None
-    return min(numbers) if metric.goal == "minimize" else max(numbers)
+def best(metric: Metric, rows: Iterable[tuple[float, float | None]]) -> float | None:
+    """The best value by the metric's goal among those that violate the constraints least; None when there is none.
+
+    Args:
+        metric: The study's first.
+        rows: (violation, value) of complete trials; a value that is None or NaN is left out.
+    """
+    sign = 1.0 if metric.goal == "minimize" else -1.0
+    found = [(violation, sign * value) for violation, value in rows if value is not None and value == value]
+    return sign * min(found)[1] if found else None
 
 
 def living_owner(owner: str | None, remaining_s: float | None) -> str | None:

@@ -32,7 +32,7 @@ EVENT_COLUMNS = ("study_id", "n", "at_s", "kind", "payload")
 REPORT_COLUMNS = ("study_id", "n", "at_s", "trial", "attempt", "step", "metric", "value")
 TRIAL_COLUMNS = (
     *("study_id", "number", "state", "value", "params", "metrics", "attempts", "steps", "last_step"),
-    *("started_at", "finished_at", "wall_s", "failure_kind", "failure_message"),
+    *("started_at", "finished_at", "wall_s", "failure_kind", "failure_message", "violation"),
 )
 ATTEMPT_COLUMNS = (
     *("study_id", "trial", "number", "node_id", "started_at", "finished_at"),
@@ -137,6 +137,7 @@ def _trial_row(study_id: int, trial: Trial, metric: str) -> Row:
         trial.wall_s,
         None if failure is None else failure.kind.value,
         None if failure is None else plain_text(failure.message),
+        float(trial.violation),
     )
 
 
@@ -146,7 +147,8 @@ def trial_from_row(row: Sequence[Any]) -> Trial:
     Raises:
         ValueError: The row cannot be understood.
     """
-    _, number, state, _, params, values, attempts, steps, last_step, started, finished, wall_s, kind, message = row
+    _, number, state, _, params, values, attempts, steps, last_step, started, finished, wall_s, *rest = row
+    kind, message, violation = rest
     failure = None if kind is None else Failed(FailureKind(kind), message)
     return Trial(
         number=number,
@@ -160,6 +162,7 @@ def trial_from_row(row: Sequence[Any]) -> Trial:
         finished_at=finished,
         wall_s=wall_s,
         failure=failure,
+        violation=violation,
     )
 
 

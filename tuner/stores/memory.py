@@ -225,7 +225,7 @@ def _info(study: _Study) -> StudyInfo:
         closed_reason=study.closed_reason,
         owner=None if owner is None else shown_owner(owner),
         counts=dict(Counter(trial.state.value for trial in study.trials.values())),
-        best_value=best(metric, (trial.values.get(metric.name) for trial in complete)),
+        best_value=best(metric, ((trial.violation, trial.values.get(metric.name)) for trial in complete)),
         spec=study.spec,
         provenance=study.provenance,
         model=study.model,

@@ -27,13 +27,35 @@ __all__ = ["SqlStore"]
 
 T = TypeVar("T")
 
-_COUNTS = (
-    tables.trial.c.study_id,
-    tables.trial.c.state,
-    func.count().label("n_trials"),
-    func.min(tables.trial.c.value).label("lowest"),
-    func.max(tables.trial.c.value).label("highest"),
-)
+
+def _counts(study_id: int | None = None) -> Select[Any]:
+    """How many trials there are, by study and state; of one study only when that is given."""
+    trial = tables.trial.c
+    chosen = select(trial.study_id, trial.state, func.count().label("n_trials"))
+    if study_id is not None:
+        chosen = chosen.where(trial.study_id == study_id)
+    return chosen.group_by(trial.study_id, trial.state)
+
+
+def _extremes(study_id: int | None = None) -> Select[Any]:
+    """The lowest and the highest value of the complete trials that violate the constraints least, by study."""
+    trial = tables.trial.c
+    of = [trial.state == TrialState.COMPLETE.value, trial.value.is_not(None)]
+    if study_id is not None:
+        of.append(trial.study_id == study_id)
+    least = select(trial.study_id, func.min(trial.violation).label("least")).where(*of).group_by(trial.study_id)
+    least_by = least.subquery("least_by")
+    return (
+        select(
+            trial.study_id,
+            least_by.c.least,
+            func.min(trial.value).label("lowest"),
+            func.max(trial.value).label("highest"),
+        )
+        .join(least_by, (least_by.c.study_id == trial.study_id) & (least_by.c.least == trial.violation))
+        .where(*of)
+        .group_by(trial.study_id, least_by.c.least)
+    )
 
 
 class SqlStore(Store):
@@ -106,10 +128,16 @@ class SqlStore(Store):
                 self._study_rows().order_by(tables.study.c.created_at.desc(), tables.study.c.id.desc())
             ).all()
             counts: dict[int, list[Row[Any]]] = {}
-            for count in connection.execute(select(*_COUNTS).group_by(tables.trial.c.study_id, tables.trial.c.state)):
+            for count in connection.execute(_counts()):
                 counts.setdefault(count.study_id, []).append(count)
+            extremes = {found.study_id: found for found in connection.execute(_extremes())}
         return [
-            self._info(row, counts.get(row.id, ()), Deferred(lambda key=row.id: self._provenance(key)))  # type: ignore[misc]
+            self._info(
+                row,
+                counts.get(row.id, ()),
+                extremes.get(row.id),
+                Deferred(lambda key=row.id: self._provenance(key)),  # type: ignore[misc]
+            )
             for row in rows
         ]
 
@@ -118,15 +146,12 @@ class SqlStore(Store):
         self._require(name)
         with self._database.reading() as connection:
             row = self._row(connection, name)
-            counts = connection.execute(
-                select(*_COUNTS)
-                .where(tables.trial.c.study_id == row.id)
-                .group_by(tables.trial.c.study_id, tables.trial.c.state)
-            ).all()
+            counts = connection.execute(_counts(row.id)).all()
+            extremes = connection.execute(_extremes(row.id)).one_or_none()
             provenance = connection.execute(
                 select(tables.study.c.provenance).where(tables.study.c.id == row.id)
             ).scalar_one()
-        return self._info(row, counts, loads(provenance))
+        return self._info(row, counts, extremes, loads(provenance))
 
     def trials(self, name: str) -> Sequence[Trial]:
         """Its trials by number."""
@@ -194,12 +219,12 @@ class SqlStore(Store):
                 chosen = chosen.where(table.c.trial == trial)
             return connection.execute(chosen).all()
 
-    def _info(self, row: Row[Any], counts: Sequence[Row[Any]], provenance: Mapping[str, Any]) -> StudyInfo:
+    def _info(
+        self, row: Row[Any], counts: Sequence[Row[Any]], extremes: Row[Any] | None, provenance: Mapping[str, Any]
+    ) -> StudyInfo:
         spec = self._spec(row)
         owner = living_owner(row.lease_owner, row.remaining_s)
-        complete = [
-            value for count in counts if count.state == TrialState.COMPLETE for value in (count.lowest, count.highest)
-        ]
+        values = [] if extremes is None else [(extremes.least, v) for v in (extremes.lowest, extremes.highest)]
         return StudyInfo(
             name=row.name,
             state=row.state,
@@ -207,7 +232,7 @@ class SqlStore(Store):
             closed_reason=row.closed_reason,
             owner=None if owner is None else shown_owner(owner),
             counts={count.state: count.n_trials for count in counts},
-            best_value=best(spec.metric, complete),
+            best_value=best(spec.metric, values),
             spec=spec,
             provenance=provenance,
             model=row.model,

@@ -10,9 +10,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tuner.core.events import (
+    Checkpointed,
     CommandReceived,
     Event,
     Finished,
+    Informed,
     NodeJoined,
     NodeLost,
     Reported,
@@ -26,7 +28,7 @@ from tuner.core.events import (
 from tuner.resources import Node, Resources, Usage
 from tuner.space import Categorical, Constant, Float, Int, SearchSpace
 from tuner.study import Limits, Metric, PluginSpec, StudySpec
-from tuner.trial import Completed, Failed, FailureKind, Pruned, Trial, TrialState
+from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Pruned, Trial, TrialState
 
 __all__ = ["ANY_EVENT", "EVERY_EVENT", "example_spec", "finished_trial", "plain"]
 
@@ -49,6 +51,14 @@ def example_spec(name: str, goal: str = "minimize") -> StudySpec:
 
 EVERY_EVENT: tuple[Event, ...] = (
     StudyOpened(1.0, example_spec("every")),
+    Informed(
+        1.25,
+        "an earlier one",
+        (
+            Trial(-1, TrialState.COMPLETE, {"depth": 3, "flag": None}, {"loss": 0.5}, last_step=9, violation=0.25),
+            Trial(-2, TrialState.PRUNED, {"rate": 1e-5}, {"loss": 2.5}, last_step=3),
+        ),
+    ),
     StudyResumed(1.5),
     StudyResumed(1.5, Limits(trials=20, time_s=60.5)),
     NodeJoined(
@@ -56,6 +66,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     ),
     Suggested(3.0, 0, {"booster": "dart", "rate": 1e-5, "drop": None, "depth": 3, "flag": True}),
     Suggested(3.0, 1, {"rate": 0.1}, "state\0 of \ud800 the sampler \U0001f600"),
+    Suggested(3.0, 2, {"rate": 0.2}, None, 1, "from trial 1's checkpoint, its rate doubled: ü"),
     SpaceExhausted(4.0),
     Started(5.0, 0, 1, "node-1"),
     Started(5.0, 1, 1),
@@ -64,6 +75,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     Reported(6.0, 0, 1, 2, {}),
     Reported(6.0, 0, 1, 3, {"nul\0": 1.0, "nul": 2.0}),
     Reported(6.0, 1, 1, 2**62, {"": 0.0}),
+    Checkpointed(6.5, 1, 1, Checkpoint(2**40, "file:///a folder/%20/ü", 12.5)),
     Finished(7.0, 0, 1, Completed({"loss": 0.25, "accuracy": math.nan}), Usage(100.5, 1.5, 2.5, 0.5, 2048.0)),
     Finished(7.0, 1, 1, Pruned(5), Usage()),
     Finished(7.0, 1, 2, Pruned()),
@@ -112,7 +124,8 @@ _outcomes = (
     | st.builds(Failed, st.sampled_from(FailureKind), st.text())
 )
 ANY_EVENT: st.SearchStrategy[Event] = st.one_of(
-    st.builds(Suggested, _times, _numbers, _params, st.none() | st.text()),
+    st.builds(Suggested, _times, _numbers, _params, st.none() | st.text(), st.none() | _numbers, st.none() | st.text()),
+    st.builds(Checkpointed, _times, _numbers, _numbers, st.builds(Checkpoint, _numbers, st.text(), st.floats(0, 1e9))),
     st.builds(Started, _times, _numbers, _numbers, st.none() | st.text()),
     st.builds(Reported, _times, _numbers, _numbers, _numbers, _values),
     st.builds(Finished, _times, _numbers, _numbers, _outcomes, st.none() | _usages),

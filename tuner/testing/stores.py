@@ -15,6 +15,7 @@ Needs pytest and Hypothesis.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -158,6 +159,8 @@ class StoreTestCase:
             Trial(2, TrialState.COMPLETE, {"a": 2}, {"loss": 1e-300, "accuracy": -math.inf}, 2, 5, 4, 1.0, 9.0, 8.0),
             Trial(3, TrialState.PRUNED, {"a": 3}, {"loss": math.nan}, 1, 1, 0, 1.0, 2.0, 1.0),
             Trial(4, TrialState.FAIL, {"a": 4}, {}, 3, 0, None, None, 2.0, 0.0, failed),
+            Trial(5, TrialState.COMPLETE, {"a": 5}, {"loss": 0.5}, 1, violation=0.1),
+            Trial(6, TrialState.COMPLETE, {"a": 5}, {"loss": 0.5}, 1, violation=math.inf),
         ]
         grant = Resources(2.0, 0.25, 512.0)
         usage = Usage(10.5, 2.0, 3.0, 0.75, 100.0)
@@ -207,6 +210,26 @@ class StoreTestCase:
             for info in (store.study(goal), store.studies()[0]):
                 assert dict(info.counts) == {"COMPLETE": 4, "PRUNED": 2, "FAIL": 1, "RUNNING": 1}
                 assert info.best_value == expected
+            log.close("COMPLETE")
+
+    def test_the_best_value_is_a_feasible_trials_first_then_the_least_violating_ones(self, store: Store) -> None:
+        """However good the values of those that violate a constraint are."""
+        for goal, better in (("minimize", -1.0), ("maximize", 1.0)):
+            log = store.create(example_spec(goal, goal), {})
+            for number, (violation, value, expected) in enumerate(
+                (
+                    (0.5, 9.0 * better, 9.0),
+                    (0.25, 1.0 * better, 1.0),
+                    (0.25, 2.0 * better, 2.0),
+                    (0.0, -3.0 * better, -3.0),
+                    (0.0, -2.0 * better, -2.0),
+                    (1e-9, 99.0 * better, -2.0),
+                    (0.0, math.nan, -2.0),
+                )
+            ):
+                log.append([], [dataclasses.replace(finished_trial(number, value), violation=violation)])
+                for info in (store.study(goal), store.studies()[0]):
+                    assert info.best_value == expected * better
             log.close("COMPLETE")
 
     def test_studies_are_listed_newest_first(self, store: Store) -> None:
