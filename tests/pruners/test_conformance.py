@@ -1,28 +1,49 @@
 """Every pruner in the folder, run through the public suite."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from tuner import plugins
-from tuner.study import PluginSpec
+from tuner.core.ports import Pruner
+from tuner.study import Goal, Metric, PluginSpec
 from tuner.testing.pruners import PrunerTestCase
+
+NEEDED: Mapping[str, Mapping[str, Any]] = {"hyperband": {"max": 27}, "threshold": {"upper": 1.3}}
+"""Options without which a pruner is not built."""
 
 
 class TestEveryPruner(PrunerTestCase):
     @pytest.fixture(params=plugins.names("pruner"), autouse=True)
     def chosen(self, request):
-        self.spec = PluginSpec(request.param)
+        self.spec = PluginSpec(request.param, NEEDED.get(request.param, {}))
         self.stops = request.param != "none"
+        self.spares_the_best = request.param != "threshold"
+
+    def make(self, goal: Goal = "minimize") -> Pruner:
+        if self.spec.type == "threshold" and goal == "maximize":  # absolute bounds: their mirror image is another option
+            pruner: Pruner = plugins.build("pruner", PluginSpec("threshold", {"lower": -1.3}), Metric("loss", goal))
+            return pruner
+        return super().make(goal)
+
+
+OTHERS = {
+    "median": PluginSpec(
+        "median", {"n_startup_trials": 1, "n_warmup_steps": 3, "interval_steps": 2, "n_min_trials": 3}
+    ),
+    "percentile": PluginSpec("percentile", {"percentile": 60, "n_startup_trials": 0}),
+    "asha": PluginSpec("asha", {"min": 2, "max": 9, "eta": 2, "early_stopping_rate": 1}),
+    "asha 2.5": PluginSpec("asha", {"reduction_factor": 2.5}),
+    "asha promotes": PluginSpec("asha", {"promote": True}),
+    "asha promotes up to 9": PluginSpec("asha", {"promote": True, "max": 9, "eta": 2}),
+    "hyperband promotes": PluginSpec("hyperband", {"promote": True, "max": 12, "eta": 2}),
+}
 
 
 class TestPrunersWithOtherOptions(PrunerTestCase):
-    @pytest.fixture(
-        params=[
-            PluginSpec("median", {"n_startup_trials": 1, "n_warmup_steps": 3, "interval_steps": 2, "n_min_trials": 3}),
-            PluginSpec("asha", {"min": 2, "max": 9, "eta": 2, "early_stopping_rate": 1}),
-            PluginSpec("asha", {"reduction_factor": 2.5}),
-        ],
-        ids=["median", "asha", "asha 2.5"],
-        autouse=True,
-    )
+    @pytest.fixture(params=OTHERS.values(), ids=OTHERS.keys(), autouse=True)
     def chosen(self, request):
         self.spec = request.param

@@ -19,6 +19,7 @@ def test_is_a_sorted_list(numbers, probe):
     assert len(values) == len(numbers)
     assert [values[k] for k in range(len(values))] == sorted(numbers)
     assert values.below(float(probe)) == sum(number < probe for number in numbers)
+    assert values.upto(float(probe)) == sum(number <= probe for number in numbers)
 
 
 @pytest.mark.parametrize("kind", ["rising", "falling", "random", "equal"])
@@ -36,6 +37,7 @@ def test_splits_into_chunks(kind):
     assert [values[k] for k in range(n)] == sorted(numbers)
     for probe in (-1, 4, 5, n // 2, 10 * n):
         assert values.below(float(probe)) == sum(number < probe for number in numbers)
+        assert values.upto(float(probe)) == sum(number <= probe for number in numbers)
 
 
 @pytest.mark.parametrize("index", [-1, 0, 3])

@@ -175,7 +175,7 @@ class Pruner(ABC):
         explains: Whether ``judge`` shall give reasons also where a trial goes on. Off but for ``tuner explain``.
     """
 
-    promotes: ClassVar[bool] = False
+    promotes: bool = False
     brackets: int = 1
     explains: bool = False
 

@@ -63,3 +63,10 @@ class SortedValues:
         if index == len(self._lasts):
             return self._size
         return sum(map(len, self._chunks[:index])) + bisect_left(self._chunks[index], value)
+
+    def upto(self, value: float) -> int:
+        """How many numbers are ``value`` or smaller."""
+        index = bisect_right(self._lasts, value)
+        if index == len(self._lasts):
+            return self._size
+        return sum(map(len, self._chunks[:index])) + bisect_right(self._chunks[index], value)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tuner import plugins
-from tuner.core.ports import Pruner
+from tuner.core.ports import Promotion, Pruner, Verdict
 from tuner.study import Goal, Metric, PluginSpec
 from tuner.trial import Trial, TrialState
 
@@ -27,12 +27,16 @@ class Course:
 
     Attributes:
         reports: (trial, step, value) in the order in which they were judged.
-        verdicts: (trial, step) -> what was said, where anything was.
+        verdicts: (trial, step) -> the verdict, where a trial was stopped or paused.
+        goes: (trial, step) -> the verdict, where a reason was given for going on.
+        promotions: (how many reports had been judged by then, trial), in order.
         ended: Trial -> how it ended.
     """
 
     reports: list[tuple[int, int, float]] = field(default_factory=list)
-    verdicts: dict[tuple[int, int], str] = field(default_factory=dict)
+    verdicts: dict[tuple[int, int], Verdict] = field(default_factory=dict)
+    goes: dict[tuple[int, int], Verdict] = field(default_factory=dict)
+    promotions: list[tuple[int, int]] = field(default_factory=list)
     ended: dict[int, TrialState] = field(default_factory=dict)
 
 
@@ -41,32 +45,80 @@ def run_course(
 ) -> Course:
     """Let ``trials`` random learning curves, up to eight at once, be judged; one in nine fails along the way.
 
+    A free place goes to the trial that the pruner promotes, if any, and else to a new one. A trial that is paused at its last
+    report ends all the same, as one does that learns of it too late; those still paused at the end end as PRUNED.
+
     Args:
         pruner: Who judges.
         trials: How many trials.
         steps: How many steps each has at most; some report every step, some leave steps out.
         seed: Of the curves and of their order.
         value: What becomes of each value.
+
+    Raises:
+        AssertionError: The pruner promoted a trial that is not paused, or paused one though it promotes none.
     """
     rng, course = Random(seed), Course()
     running: dict[int, list[tuple[int, float]]] = {}
+    paused: dict[int, list[tuple[int, float]]] = {}
     number = 0
-    while running or number < trials:
-        while len(running) < 8 and number < trials:
-            running[number] = _curve(rng, steps)
-            number += 1
+    while True:
+        while len(running) < 8:
+            promotion = pruner.promote()
+            if promotion is not None:
+                _promote(promotion, course, running, paused)
+            elif number < trials:
+                pruner.admit(number)
+                running[number] = _curve(rng, steps)
+                number += 1
+            else:
+                break
+        if not running:
+            break
         trial = rng.choice(sorted(running))
         step, raw = running[trial].pop(0)
-        course.reports.append((trial, step, value(raw)))
-        verdict = pruner.judge(trial, step, value(raw))
-        if verdict is not None:
-            course.verdicts[trial, step] = verdict.reason
+        decision = _judge(pruner, course, (trial, step, value(raw)))
+        if decision == "pause" and running[trial]:
+            assert pruner.promotes, "only a pruner that promotes pauses"
+            paused[trial] = running.pop(trial)
+        elif decision == "stop":
             _end(pruner, course, trial, TrialState.PRUNED, step)
+            del running[trial]
         elif not running[trial]:
             _end(pruner, course, trial, TrialState.FAIL if trial % 9 == 4 else TrialState.COMPLETE, step)
-        if trial in course.ended:
             del running[trial]
+    for trial in sorted(paused):
+        _end(pruner, course, trial, TrialState.PRUNED, paused[trial][0][0] - 1)
+    assert pruner.promote() is None, "nothing is paused any more"
     return course
+
+
+def _promote(
+    promotion: Promotion,
+    course: Course,
+    running: dict[int, list[tuple[int, float]]],
+    paused: dict[int, list[tuple[int, float]]],
+) -> None:
+    trial = promotion.trial
+    assert trial in paused, f"trial {trial} is promoted, which is {'running' if trial in running else 'not paused'}"
+    _check_text(promotion.reason)
+    running[trial] = paused.pop(trial)
+    course.promotions.append((len(course.reports), trial))
+
+
+def _judge(pruner: Pruner, course: Course, report: tuple[int, int, float]) -> str:
+    course.reports.append(report)
+    trial, step, value = report
+    verdict = pruner.judge(trial, step, value)
+    if verdict is None:
+        return "go"
+    (course.goes if verdict.decision == "go" else course.verdicts)[trial, step] = verdict
+    return verdict.decision
+
+
+def _check_text(text: str) -> None:
+    assert text == text.strip()
+    assert any(character.isdigit() for character in text), "says by which numbers"
 
 
 def _curve(rng: Random, steps: int) -> list[tuple[int, float]]:
@@ -76,8 +128,10 @@ def _curve(rng: Random, steps: int) -> list[tuple[int, float]]:
 
 
 def _end(pruner: Pruner, course: Course, trial: int, state: TrialState, step: int) -> None:
+    assert trial not in course.ended
     course.ended[trial] = state
-    values: Mapping[str, float] = {} if state == TrialState.FAIL else {"loss": course.reports[-1][2]}
+    last = next(value for number, _, value in reversed(course.reports) if number == trial)
+    values: Mapping[str, float] = {} if state == TrialState.FAIL else {"loss": last}
     pruner.finish(Trial(trial, state, {}, values, attempts=1, last_step=step))
 
 
@@ -86,12 +140,18 @@ class PrunerTestCase:
 
     Attributes:
         spec: The pruner and its options.
-        stops: Whether it is expected to stop anything at all.
+        stops: Whether it is expected to stop or pause anything at all.
+        explains: Whether it gives reasons for going on when it is asked to.
+        spares_the_best: Whether it never stops a trial whose report is better than all others so far.
+        forgets: Whether it keeps nothing of trials that failed but a few bytes.
         limit_s: Seconds that one report may take with 10,000 trials known, on a quiet machine.
     """
 
     spec: PluginSpec
     stops: bool = True
+    explains: bool = True
+    spares_the_best: bool = True
+    forgets: bool = True
     limit_s: float = 5e-6
 
     def make(self, goal: Goal = "minimize") -> Pruner:
@@ -104,12 +164,49 @@ class PrunerTestCase:
         assert run_course(self.make()) == run_course(self.make())
 
     def test_stops_something_or_nothing(self) -> None:
-        """Verdicts are sentences for a person."""
-        verdicts = run_course(self.make()).verdicts
-        assert bool(verdicts) == self.stops
-        for text in verdicts.values():
-            assert text == text.strip()
-            assert any(character.isdigit() for character in text), "says by which numbers"
+        """Reasons are sentences for a person, and what a verdict tells besides fits together."""
+        course = run_course(self.make())
+        assert bool(course.verdicts) == self.stops
+        for (_, step), verdict in course.verdicts.items():
+            _check_text(verdict.reason)
+            assert verdict.decision in ("stop", "pause")
+            assert verdict.step is None or verdict.step <= step
+            assert (verdict.rank is None) == (verdict.of is None)
+            assert verdict.rank is None or verdict.of is None or 1 <= verdict.rank <= verdict.of
+            assert verdict.threshold is None or math.isfinite(verdict.threshold)
+
+    def test_pauses_and_promotes_or_neither(self) -> None:
+        """Only paused trials are promoted (``run_course`` sees to it), none twice from a rung, and rungs rise."""
+        pruner = self.make()
+        course = run_course(pruner, trials=200)
+        pauses = [key for key, verdict in course.verdicts.items() if verdict.decision == "pause"]
+        assert bool(pauses) == bool(course.promotions) == pruner.promotes
+        rungs: dict[int, int] = {}
+        for trial, step in pauses:
+            rung = course.verdicts[trial, step].rung
+            assert rung is not None, "says where it is paused"
+            assert rung > rungs.get(trial, -1), "a trial is judged again at a later rung only"
+            rungs[trial] = rung
+
+    def test_explaining_changes_no_decision(self) -> None:
+        """With ``explains`` there are reasons for going on too, and nothing else is different."""
+        quiet, talking = self.make(), self.make()
+        talking.explains = True
+        one, other = run_course(quiet), run_course(talking)
+        assert not one.goes
+        assert bool(other.goes) == (self.explains and self.stops)
+        for verdict in other.goes.values():
+            _check_text(verdict.reason)
+        other.goes.clear()
+        assert one == other
+
+    def test_brackets_depend_on_the_number_alone(self) -> None:
+        """Whatever was asked or judged before."""
+        fresh, used = self.make(), self.make()
+        run_course(used)
+        rising = [fresh.bracket(trial) for trial in range(200)]
+        assert rising == list(reversed([used.bracket(trial) for trial in reversed(range(200))]))
+        assert set(rising) == set(range(fresh.brackets)), "each of them is used"
 
     def test_maximizing_mirrors_minimizing(self) -> None:
         """Minimizing x stops what maximizing -x stops."""
@@ -119,31 +216,34 @@ class PrunerTestCase:
         assert one.ended == other.ended
 
     def test_the_best_so_far_is_never_stopped(self) -> None:
-        """A report that no other trial's report has ever beaten or equalled is let pass, at every step."""
-        for seed in range(5):
+        """A report that no other trial's report has ever beaten or equalled is let pass or paused, at every step."""
+        for seed in range(5 if self.spares_the_best else 0):
             course, best = run_course(self.make(), seed=seed), math.inf
             for trial, step, value in course.reports:
                 if value < best:
-                    assert (trial, step) not in course.verdicts
+                    verdict = course.verdicts.get((trial, step))
+                    assert verdict is None or verdict.decision == "pause"
                 best = min(best, value)
 
     def test_what_is_no_number_is_not_judged(self) -> None:
         """NaN and infinities neither stop a trial nor leave a trace."""
-        course, plain = Course(), self.make()
+        plain = self.make()
         for nothing in (math.nan, math.inf, -math.inf):
             assert plain.judge(0, 1, nothing) is None
-        course = run_course(plain)
-        assert course == run_course(self.make())
+        assert run_course(plain) == run_course(self.make())
 
     def test_trials_that_never_reported_may_end(self) -> None:
         """In every state, known or unknown."""
         pruner = self.make()
         for number, state in enumerate((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)):
             pruner.finish(Trial(number, state, {}, {"loss": 1.0} if state == TrialState.COMPLETE else {}))
-        assert pruner.judge(7, 1, 0.5) is None
+        verdict = pruner.judge(7, 1, 0.5)
+        assert verdict is None or verdict.decision == "pause"
 
     def test_trials_that_end_are_forgotten(self) -> None:
-        """5,000 failed trials with 20 reports each leave under 64 bytes a trial."""
+        """5,000 failed trials with 20 reports each, many of them paused, leave under 64 bytes a trial."""
+        if not self.forgets:
+            return
         pruner = self.make()
         self._failures(pruner, 0, 50)
         tracemalloc.start()
@@ -158,24 +258,30 @@ class PrunerTestCase:
     @staticmethod
     def _failures(pruner: Pruner, first: int, last: int) -> None:
         for number in range(first, last):
+            pruner.admit(number)
             for step in range(1, 21):
                 if pruner.judge(number, step, 1.0 / step + number % 7) is not None:
                     break
             pruner.finish(Trial(number, TrialState.FAIL, {}, {}))
 
     def test_a_report_costs_microseconds_at_ten_thousand_trials(self) -> None:
-        """The bar is ``limit_s``; three times as much is let pass, for busy machines."""
+        """The bar is ``limit_s``, for a report and for the question whom to promote; three times as much is let pass."""
         pruner, rng = self.make(), Random(1)
         for number in range(10_000):
             level = rng.random()
+            paused = False
             for step in (1, 3, 9):
-                if pruner.judge(number, step, level + rng.random() / step) is not None:
+                verdict = pruner.judge(number, step, level + rng.random() / step)
+                if verdict is not None:
+                    paused = verdict.decision == "pause"
                     break
-            pruner.finish(Trial(number, TrialState.COMPLETE, {}, {"loss": level}))
+            if not paused:
+                pruner.finish(Trial(number, TrialState.COMPLETE, {}, {"loss": level}, last_step=9))
         fastest = math.inf
         for batch in range(20):
             started = time.perf_counter()
             for number in range(10_000 + 100 * batch, 10_100 + 100 * batch):
                 pruner.judge(number, 1, number % 97 / 97)
+                pruner.promote()
             fastest = min(fastest, (time.perf_counter() - started) / 100)
         assert fastest < 3 * self.limit_s
