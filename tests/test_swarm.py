@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tuner.core.scheduler import Scheduler
+from tuner.core.trials import Trials
 from tuner.testing.swarm import BrokenLawError, digest, run_scenario
 
 N_CHUNKS = 10
@@ -28,9 +29,9 @@ def test_the_same_seed_gives_the_same_log(seed):
 
 def test_the_swarm_finds_a_core_that_takes_stale_events_for_news(monkeypatch):
     def believing(self, event):
-        return self._live.get(event.trial)
+        return self.live.get(event.trial)
 
-    monkeypatch.setattr(Scheduler, "_current", believing)
+    monkeypatch.setattr(Trials, "current", believing)
     with pytest.raises((BrokenLawError, AssertionError, IndexError)):
         run_all(range(60))
 
@@ -39,7 +40,7 @@ def test_the_swarm_finds_a_core_that_forgets_the_parallel_limit(monkeypatch):
     resize = Scheduler._resize
 
     def greedy(self):
-        self.limits = type(self.limits)(trials=self.limits.trials, time_s=self.limits.time_s)
+        self._time.limits = type(self.limits)(trials=self.limits.trials, time_s=self.limits.time_s)
         resize(self)
 
     monkeypatch.setattr(Scheduler, "_resize", greedy)

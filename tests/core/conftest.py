@@ -10,7 +10,7 @@ import pytest
 
 from tuner.core import events as ev
 from tuner.core.actions import Action, Record, Start, Stop, Suggest
-from tuner.core.ports import Pruner
+from tuner.core.ports import Pruner, Verdict
 from tuner.core.scheduler import Scheduler
 from tuner.resources import Node, Resources, Usage
 from tuner.space import Float, SearchSpace
@@ -27,9 +27,9 @@ class Threshold(Pruner):
         self.judged: list[tuple[int, int, float]] = []
         self.ended: list[Trial] = []
 
-    def judge(self, trial: int, step: int, value: float) -> str | None:
+    def judge(self, trial: int, step: int, value: float) -> Verdict | None:
         self.judged.append((trial, step, value))
-        return "above 10" if value > 10 else None
+        return Verdict("stop", "above 10") if value > 10 else None
 
     def finish(self, trial: Trial) -> None:
         self.ended.append(trial)
@@ -65,7 +65,7 @@ class Story:
 
     def suggest(self, count: int | None = None) -> list[Action]:
         """Answer what was asked for (or the next ``count``)."""
-        n = self.core._n_suggested
+        n = self.core._trials.n_suggested
         count = self.core._outstanding if count is None else count
         return [a for i in range(count) for a in self.do(ev.Suggested(self.at_s, n + i, {"x": 0.5}))]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tuner.core import events as ev
 from tuner.core.actions import Close, Scale, Start, Suggest, WakeAt
-from tuner.core.scheduler import MAX_LOSSES
+from tuner.core.outcomes import MAX_LOSSES
 from tuner.errors import InvalidTransition
 from tuner.resources import Resources
 from tuner.study import Limits, ResourceRequest, Retry
@@ -216,7 +216,7 @@ def test_an_old_or_repeated_step_is_dropped(story, step):
     s.report(0, 2, 1.0)
     s.report(0, step, 99.0)
     assert s.stops() == []
-    assert s.core._live[0].steps == 1
+    assert s.core._trials.live[0].steps == 1
 
 
 def test_a_second_attempt_is_judged_where_it_gets_further(story):
@@ -406,7 +406,7 @@ def test_one_crash_makes_lanes_shallow_again(story):
         s.finish(number, wall_s=0.0001)
     s.suggest()
     s.fail(60, FailureKind.WORKER_LOST)
-    assert s.core._pace.depth == 1
+    assert s.core._room.pace.depth == 1
 
 
 def test_every_start_has_the_trials_own_seed(story):

@@ -54,20 +54,24 @@ class Lanes:
         """How many more attempts may be taken with lanes filled ``depth`` deep."""
         return max(0, self.count * depth - self.in_flight)
 
-    def take(self, depth: int) -> int | None:
-        """Put one attempt on the least loaded open lane; None when every one is filled ``depth`` deep."""
+    def has_room(self, depth: int) -> bool:
+        """Whether an open lane is filled less than ``depth`` deep."""
         while self._heap:
             load, lane = self._heap[0]
-            if lane >= self.count or load != self._load[lane]:
-                heapq.heappop(self._heap)
-                continue
-            if load >= depth:
-                return None
-            self._load[lane] = load + 1
-            heapq.heapreplace(self._heap, (load + 1, lane))
-            self.in_flight += 1
-            return lane
-        return None
+            if lane < self.count and load == self._load[lane]:
+                return load < depth
+            heapq.heappop(self._heap)
+        return False
+
+    def take(self, depth: int) -> int | None:
+        """Put one attempt on the least loaded open lane; None when every one is filled ``depth`` deep."""
+        if not self.has_room(depth):
+            return None
+        load, lane = self._heap[0]
+        self._load[lane] = load + 1
+        heapq.heapreplace(self._heap, (load + 1, lane))
+        self.in_flight += 1
+        return lane
 
     def give_back(self, lane: int) -> None:
         """An attempt of ``lane`` ended."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tuner.core.actions import Stop
 from tuner.resources import Resources, Usage
-from tuner.trial import Attempt, Failed, Outcome, Params, Trial, TrialState
+from tuner.trial import Attempt, Checkpoint, Failed, Outcome, Params, Trial, TrialState
 
 __all__ = ["LiveTrial"]
 
@@ -26,7 +26,14 @@ class LiveTrial:
         retries: Failed attempts that count against the retry budget.
         losses: Failed attempts that do not: lost with their node, to a preemption or with the driver.
         stop: What the current attempt was asked; None while it was asked nothing.
+        paused: Whether it waits for the pruner to promote it; no attempt is in flight then.
+        promoted: Whether it was promoted before the attempt that was told to pause had ended.
+        checkpoint: What the next attempt goes on from: the latest of its own, else its parent's; None for nothing.
+        saved_step: Step of the latest checkpoint of its own; None when it has none.
+        started_from: What the current attempt went on from.
         peak_memory_mib: Highest memory seen in any attempt.
+        line_wall_s: Seconds that led to where it stands: of attempts that each went on from the one before.
+        line_cpu_s: The same in CPU seconds.
     """
 
     number: int
@@ -44,12 +51,22 @@ class LiveTrial:
     last_step: int | None = None
     last_values: Mapping[str, float] = field(default_factory=dict)
     stop: Stop | None = None
+    paused: bool = False
+    promoted: bool = False
+    checkpoint: Checkpoint | None = None
+    saved_step: int | None = None
+    started_from: Checkpoint | None = None
     peak_memory_mib: float = 0.0
+    line_wall_s: float = 0.0
+    line_cpu_s: float = 0.0
 
     def begin_attempt(self, lane: int) -> None:
         """A new attempt is handed to the executor."""
         self.attempts += 1
         self.lane = lane
+        self.started_from = self.checkpoint
+        if self.saved_step is None:
+            self.line_wall_s = self.line_cpu_s = 0.0
         self.node_id = self.attempt_started_at = self.stop = None
 
     def mark_started(self, at_s: float, node_id: str | None) -> None:
@@ -63,9 +80,16 @@ class LiveTrial:
         self.lane = None
         if usage is not None:
             self.wall_s += usage.wall_s
+            self.line_wall_s += usage.wall_s
+            self.line_cpu_s += usage.cpu_s
             self.peak_memory_mib = max(self.peak_memory_mib, usage.peak_memory_mib)
         elif self.attempt_started_at is not None:
             self.wall_s += at_s - self.attempt_started_at
+
+    @property
+    def measured(self) -> Mapping[str, float]:
+        """What constraints may be on besides what the objective returns."""
+        return {"peak_memory_mib": self.peak_memory_mib, "wall_s": self.line_wall_s, "cpu_s": self.line_cpu_s}
 
     def attempt_row(
         self, outcome: Outcome | None = None, finished_at: float | None = None, usage: Usage | None = None
@@ -90,6 +114,7 @@ class LiveTrial:
         values: Mapping[str, float] = _NO_VALUES,
         finished_at: float | None = None,
         failure: Failed | None = None,
+        violation: float = 0.0,
     ) -> Trial:
         """The trial as it stands."""
         return Trial(
@@ -104,6 +129,7 @@ class LiveTrial:
             finished_at=finished_at,
             wall_s=self.wall_s,
             failure=failure,
+            violation=violation,
         )
 
     def story(self) -> list[str]:
@@ -112,5 +138,5 @@ class LiveTrial:
             f"params: {dict(self.params)}",
             f"attempts begun: {self.attempts}, counted retries: {self.retries}, losses: {self.losses}, lane: {self.lane}",
             f"steps reported: {self.steps}, last: {self.last_step} {dict(self.last_values)}",
-            f"asked to stop: {self.stop.reason if self.stop else 'no'}",
+            f"asked to stop: {self.stop.reason if self.stop else 'no'}, paused: {self.paused}, checkpoint: {self.checkpoint}",
         ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from tuner.core.actions import Start
 from tuner.core.codec import encode
 from tuner.core.events import Event, Finished, StudyOpened, StudyResumed, Suggested
-from tuner.core.scheduler import MAX_LOSSES
+from tuner.core.outcomes import MAX_LOSSES
 from tuner.engine import Engine
 from tuner.executors.simulated import Faults, Simulated
 from tuner.space import Categorical, Float, Int, SearchSpace

@@ -1,0 +1,79 @@
+"""Trials that have no attempt in flight: what is to be started next, and what is paused."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tuner.core.ledger import LiveTrial
+from tuner.core.ports import Pruner
+from tuner.errors import InvalidTransition
+
+__all__ = ["Backlog"]
+
+
+class Backlog:
+    """First goes what had begun and must go on (retries, promotions), then what the pruner promotes, then new trials.
+
+    So a promotion never waits behind trials that were suggested before it was known, and takes none of their places away:
+    it takes the next worker, and they the one after that.
+
+    Args:
+        pruner: Says which paused trial goes on.
+    """
+
+    def __init__(self, pruner: Pruner) -> None:
+        self._pruner = pruner
+        self._promotes = pruner.promotes
+        self._begun: deque[LiveTrial] = deque()
+        self._new: deque[LiveTrial] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._begun or self._new)
+
+    def add(self, live: LiveTrial) -> None:
+        """A trial was suggested."""
+        self._new.append(live)
+
+    def first(self, live: LiveTrial) -> None:
+        """A trial is to go on before all others."""
+        self._begun.appendleft(live)
+
+    def pause(self, live: LiveTrial) -> None:
+        """The attempt that was told to pause has ended: the trial is paused, or goes on when it was promoted meanwhile."""
+        if live.promoted:
+            live.promoted = False
+            self._begun.append(live)
+        else:
+            live.paused = True
+
+    def next(self, lives: dict[int, LiveTrial]) -> LiveTrial | None:
+        """What is to be started now, taken off the backlog; None when nothing is."""
+        if self._begun:
+            return self._begun.popleft()
+        while self._promotes:
+            promotion = self._pruner.promote()
+            if promotion is None:
+                break
+            live = self._promoted(lives.get(promotion.trial), promotion.trial)
+            if live is not None:
+                return live
+        return self._new.popleft() if self._new else None
+
+    def _promoted(self, live: LiveTrial | None, number: int) -> LiveTrial | None:
+        """The promoted trial; None when its attempt has not ended yet, after which it goes on."""
+        if live is not None and live.paused:
+            live.paused = False
+            return live
+        if live is None or live.stop is None or not live.stop.pause or live.promoted:
+            story = [] if live is None else live.story()
+            raise InvalidTransition("the pruner promoted it, but it is not paused", trial=number, story=story)
+        live.promoted = True
+        return None
+
+    def refill(self, lives: dict[int, LiveTrial]) -> None:
+        """A new driver: nothing is in flight, so whatever is not paused is to be started, in the order of numbers."""
+        self._begun.clear()
+        self._new.clear()
+        for live in lives.values():
+            if not live.paused:
+                (self._begun if live.attempts else self._new).append(live)
