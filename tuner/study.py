@@ -138,7 +138,8 @@ class Limits:
         failures: How many failed trials are borne; one more ends the sweep.
         failures_share: Share of finished trials that may fail, 0 to 1, looked at from 10 finished trials on.
         patience: How many trials may finish in a row without a better best value.
-        steps: How many reports may come in, of all trials together: a budget in units of the fidelity.
+        steps: How many reports may come in, of all trials together: a budget in units of the fidelity. A finished trial that
+            reported nothing counts as one.
         cost: How much money the attempts may cost, by the study's ``prices``.
         regret: The sweep ends when what the best value can still be improved by, by an upper confidence bound, is less.
     """

@@ -197,3 +197,13 @@ def test_what_an_attempt_costs():
     prices = Prices(cpu_h=0.04, gpu_h=2.5, memory_gib_h=0.005)
     assert cost_of(Resources(2.0, 0.5, 4096.0), 1800.0, prices) == pytest.approx((0.08 + 1.25 + 0.02) / 2)
     assert cost_of(Resources(2.0), 1800.0, None) == 0.0
+
+
+def test_a_trial_that_reports_nothing_is_a_step_so_that_a_budget_of_steps_always_ends(story):
+    s = story(steps=2)
+    s.node(cpu=1)
+    for number in range(2):
+        assert s.core.closed is None
+        s.suggest()
+        s.finish(number)
+    assert s.core.closed.reason == "steps"

@@ -26,7 +26,15 @@ NESTED += [
     "gpu",
     "max",
     "on",
-    "cost",
+    "best",
+    "size",
+    "min",
+    "cpu_h",
+    "gpu_h",
+    "memory_gib_h",
+    "predict_ms",
+    "fit_s",
+    "model_mib",
     "data",
     "validation",
     "test",
@@ -60,8 +68,14 @@ def test_the_first_example_is_a_sweep() -> None:
     assert parse(example).spec.name == "adult-xgb"
 
 
+def test_the_constraints_shown_are_constraints() -> None:
+    example = next(e for e in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if e.startswith("constraints:"))
+    rest = "objective: {function: work:train}\nmetric: loss\nlimits: {trials: 1}\nparameters: {x: [1, 2]}\n"
+    assert [c.name for c in parse(rest + example).spec.constraints] == ["predict_ms", "recall"]
+
+
 def test_the_parameters_shown_are_a_space() -> None:
-    example = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)[1]
+    example = next(e for e in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if e.startswith("parameters:"))
     rest = "objective: {function: work:train}\nmetric: loss\nlimits: {trials: 1}\n"
     assert len(parse(rest + example).spec.space) == 8
 

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from tuner.errors import SearchSpaceError
 from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchSpace
-from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
+from tuner.study import (
+    CheckpointPolicy,
+    Constraint,
+    Limits,
+    Metric,
+    PluginSpec,
+    Prices,
+    ResourceRequest,
+    Retry,
+    StudySpec,
+)
 from tuner.sweep import build_spec, load, parse, to_yaml
 from tuner.trial import FailureKind
 
@@ -61,21 +71,39 @@ def test_any_space_reads_back_equal(space: SearchSpace) -> None:
     assert parse(to_yaml(spec)).spec.space == space
 
 
+def _constraints(rows: list[tuple[str, float, bool]]) -> list[Constraint]:
+    return [Constraint(name.strip(), low=bound if low else None, high=bound + 1.0) for name, bound, low in rows]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     metrics=st.lists(st.builds(Metric, st.sampled_from("abcde"), st.sampled_from(["minimize", "maximize"]), FINITE | st.none()),
                      min_size=1, max_size=3, unique_by=lambda m: m.name),
     limits=st.builds(Limits, trials=st.integers(1, 10**9), parallel=st.none() | st.integers(1, 9999),
                      time_s=st.none() | st.floats(1e-3, 1e9), trial_time_s=st.none() | st.floats(1e-3, 1e9),
-                     failures=st.none() | st.integers(0, 999), patience=st.none() | st.integers(1, 999)),
+                     failures=st.none() | st.integers(0, 999), patience=st.none() | st.integers(1, 999),
+                     steps=st.none() | st.integers(1, 10**9)),
     resources=st.builds(ResourceRequest, cpu=st.none() | st.floats(0.01, 999), memory_mib=st.none() | st.floats(1, 1e7),
                         gpu=st.floats(0, 1) | st.integers(1, 8).map(float)),
     retry=st.builds(Retry, st.integers(0, 9), st.frozensets(st.sampled_from([FailureKind.TIMEOUT, FailureKind.RAISED]))),
     seed=st.integers(0, 2**32 - 1),
     grace=st.floats(1e-3, 1e6),
+    more=st.fixed_dictionaries({
+        "constraints": st.lists(st.tuples(NAMES.filter(lambda name: name.strip() not in "abcde"), FINITE, st.booleans()),
+                                max_size=3, unique_by=lambda row: row[0].strip()).map(_constraints),
+        "noisy": st.booleans(),
+        "prices": st.none() | st.builds(Prices, *[st.floats(1e-9, 1e9)] * 3),
+        "checkpoints": st.builds(CheckpointPolicy, st.integers(0, 99), st.none() | st.floats(1e-3, 1e9)),
+    }),
 )  # fmt: skip
 def test_any_specification_reads_back_equal(
-    metrics: list[Metric], limits: Limits, resources: ResourceRequest, retry: Retry, seed: int, grace: float
+    metrics: list[Metric],
+    limits: Limits,
+    resources: ResourceRequest,
+    retry: Retry,
+    seed: int,
+    grace: float,
+    more: dict[str, Any],
 ) -> None:
     spec = build_spec(
         name="demo",
@@ -88,6 +116,7 @@ def test_any_specification_reads_back_equal(
         seed=seed,
         stop_grace=grace,
         pruner={"type": "asha", "eta": 4},
+        **more,
     )
     assert parse(to_yaml(spec)).spec == spec
 

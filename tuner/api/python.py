@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, cast
 
@@ -15,7 +15,7 @@ from tuner.api.runs import resume_study, run_sweep
 from tuner.api.study import Study
 from tuner.core.ports import Objective
 from tuner.errors import ObjectiveError, SweepError, closest
-from tuner.study import PluginSpec
+from tuner.study import CheckpointPolicy, Constraint, PluginSpec, Prices
 from tuner.sweep import Sweep, build_spec, load, to_yaml
 
 __all__ = ["ResumeArguments", "RunArguments", "resume", "run"]
@@ -37,6 +37,14 @@ class RunArguments(TypedDict, total=False):
         failures: How many failed trials are borne (a number, or text such as ``20%``).
         patience: How many trials in a row may bring nothing better.
         target: Value of the metric at which to end.
+        steps: How many reports of all trials together: a budget in rounds, epochs or folds.
+        cost: How much money the attempts may cost, by ``prices``.
+        regret: End when the best value can hardly be improved by more than this, by an upper confidence bound.
+        constraints: What a trial must keep to: ``{"name": "predict_ms", "max": 20}``, or a list of such; feasible trials go
+            before others.
+        noisy: Whether the same parameters give different values, so that trying them again is worth something.
+        prices: What running costs: ``{"cpu_h": 0.04, "gpu_h": 2.5, "memory_gib_h": 0.005}``.
+        checkpoints: Which are kept: ``{"best": 1, "size": "2GiB"}``.
         resources: What an attempt asks for: ``{"cpu": 2, "memory": "4GiB", "gpu": 0}``.
         retry: How often a failed attempt is tried again, or ``{"max": 3, "on": [...]}``.
         seed: From which every random choice derives.
@@ -58,6 +66,13 @@ class RunArguments(TypedDict, total=False):
     failures: int | str | None
     patience: int | None
     target: float | None
+    steps: int | None
+    cost: float | None
+    regret: float | None
+    constraints: Constraint | Mapping[str, Any] | Sequence[Constraint | Mapping[str, Any]] | None
+    noisy: bool | None
+    prices: Prices | Mapping[str, Any] | None
+    checkpoints: CheckpointPolicy | Mapping[str, Any] | None
     resources: Mapping[str, Any] | None
     retry: int | Mapping[str, Any] | None
     seed: int | None
@@ -75,14 +90,18 @@ class ResumeArguments(TypedDict, total=False):
     trials: int | None
     parallel: int | None
     patience: int | None
+    steps: int | None
+    cost: float | None
+    regret: float | None
     executor: str | PluginSpec | Mapping[str, Any]
     address: str | None
     store: str | None
     observer: Observer | None
 
 
-_LIMITS = ("trials", "parallel", "time", "trial_time", "failures", "patience")
-_SPEC = ("goal", "sampler", "pruner", "resources", "retry", "seed")
+_LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "failures", "patience", "regret")
+_RESUME_LIMITS = ("trials", "steps", "parallel", "cost", "patience", "regret")
+_SPEC = ("goal", "sampler", "pruner", "resources", "retry", "seed", "constraints", "noisy", "prices", "checkpoints")
 
 
 def run(objective: Trainable, *, space: Any = None, metric: Any = None, **arguments: Unpack[RunArguments]) -> Study:
@@ -220,7 +239,7 @@ def _options(arguments: Mapping[str, Any], *, with_limits: bool = False) -> RunO
         executor = PluginSpec(executor["type"], {k: v for k, v in executor.items() if k != "type"})
     elif isinstance(executor, str):
         executor = PluginSpec(executor)
-    limits = {key: arguments[key] for key in ("trials", "parallel", "patience") if arguments.get(key) is not None}
+    limits = {key: arguments[key] for key in _RESUME_LIMITS if arguments.get(key) is not None}
     return RunOptions(
         store=arguments.get("store"),
         executor=executor,

@@ -53,8 +53,7 @@ def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
     if objective is None:
         objective = cast(Objective, plugins.build("objective", spec.objective))
     pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
-    problem = Problem(spec.space, spec.metrics, spec.seed, spec.limits.trials)
-    sampler: Sampler = plugins.build("sampler", spec.sampler, problem)
+    sampler: Sampler = plugins.build("sampler", spec.sampler, Problem.of(spec))
     objective.prepare(spec)
     return Prepared(spec, objective, sampler, Scheduler(spec, pruner))
 

@@ -68,7 +68,9 @@ class Progress:
         self.cost += cost
 
     def observe(self, trial: Trial) -> None:
-        """Take a finished trial in. One that ended because the sweep did is no failure."""
+        """Take a finished trial in. One that ended because the sweep did is no failure; one that reported nothing is a step."""
+        if trial.attempts and not trial.steps:
+            self.steps += 1
         if trial.state is TrialState.FAIL:
             self._observe_failure(trial)
         elif trial.state is TrialState.PRUNED:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from tuner.core.actions import Start, Stop
 from tuner.core.events import Event
@@ -62,6 +62,20 @@ class Problem:
     noisy: bool = False
     by_step: bool = False
     parallel: int | None = None
+
+    @classmethod
+    def of(cls, spec: StudySpec) -> Self:
+        """The problem that a study poses."""
+        return cls(
+            space=spec.space,
+            metrics=spec.metrics,
+            seed=spec.seed,
+            trials=spec.limits.trials,
+            constraints=spec.constraints,
+            noisy=spec.noisy,
+            by_step=spec.pruner.type != "none",
+            parallel=spec.limits.parallel,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tuner.core.ports import Problem
 from tuner.errors import SweepError
 from tuner.study import Limits, Metric, PluginSpec, StudySpec
 from tuner.sweep import _fields
+from tuner.sweep._constraints import check_cost, check_regret, read_checkpoints, read_constraints, read_prices
 from tuner.sweep._foreign_command import expand_arguments
 from tuner.sweep._limits import read_limits, read_resources, read_retry
 from tuner.sweep._metrics import known_goal, read_metrics
@@ -18,18 +19,18 @@ from tuner.sweep._node import Node
 from tuner.sweep._plugins import check_pruner, check_sampler, read_objective, read_plugin
 from tuner.sweep._space import ReadSpace, read_space
 
-__all__ = ["KEYS", "build", "check_bounded", "read_name", "read_seed"]
+__all__ = ["KEYS", "build", "check_parts", "read_name", "read_seed"]
 
 KEYS = (
-    "name", "objective", "metric", "space", "parameters", "forbidden", "sampler", "pruner", "limits", "resources", "retry",
-    "seed", "stop_grace", "executor", "store",
+    "name", "objective", "metric", "constraints", "noisy", "space", "parameters", "forbidden", "sampler", "pruner", "limits",
+    "prices", "resources", "retry", "checkpoints", "seed", "stop_grace", "executor", "store",
 )  # fmt: skip
 LATER = {
-    "constraints": "constraints on other metrics are not supported in this version",
     "register": "registering models is not supported in this version: the best model is saved as a folder",
     "stage": "model stages are not supported in this version",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FINITE = ("grid", "brute_force")
 _DEFAULTS = {"sampler": PluginSpec("tpe"), "pruner": PluginSpec("none")}
 
 
@@ -45,11 +46,6 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
     read = read_space(fields, file.parent if file else Path(), root)
     objective = _objective(root, fields, read, folder)
     sampler, pruner = (_plugin(kind, fields) for kind in ("sampler", "pruner"))
-    limits = read_limits(fields.get("limits"))
-    seed = read_seed(fields.get("seed"))
-    check_pruner(pruner, metrics[0], root)
-    check_sampler(sampler, Problem(read.space, metrics, seed, limits.trials), root)
-    check_bounded(limits, metrics, sampler, fields.get("limits", root))
     if objective.type == "estimator":
         _check_scorers(metrics, fields["metric"])
     spec = StudySpec(
@@ -59,12 +55,17 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
         objective=objective,
         sampler=sampler,
         pruner=pruner,
-        limits=limits,
+        limits=read_limits(fields.get("limits")),
         resources=read_resources(fields.get("resources")),
         retry=read_retry(fields.get("retry")),
-        seed=seed,
+        seed=read_seed(fields.get("seed")),
         stop_grace_s=_fields.duration(fields["stop_grace"]) if "stop_grace" in fields else 30.0,
+        constraints=read_constraints(fields.get("constraints"), metrics),
+        noisy=_fields.boolean(fields["noisy"]) if "noisy" in fields else False,
+        prices=read_prices(fields.get("prices")),
+        keep=read_checkpoints(fields.get("checkpoints")),
     )
+    check_parts(spec, root, fields.get("limits", root))
     return Sweep(
         spec,
         text,
@@ -148,20 +149,39 @@ def _default_name(file: Path | None) -> str:
     return stem or "sweep"
 
 
+def check_parts(spec: StudySpec, root: Node, limits: Node) -> None:
+    """Check what only the whole can tell: that sampler and pruner take their options, and that limits fit the rest.
+
+    Args:
+        spec: What was read.
+        root: Where ``sampler`` and ``pruner`` are found.
+        limits: Where the limits stand.
+
+    Raises:
+        SweepError: Something does not fit.
+    """
+    check_pruner(spec.pruner, spec.metric, root)
+    check_sampler(spec.sampler, Problem.of(spec), root)
+    check_cost(spec.limits, spec.prices, spec.resources, limits)
+    check_regret(spec.limits, spec.metrics, limits)
+    check_bounded(spec.limits, spec.metrics, spec.sampler, limits)
+
+
 def check_bounded(limits: Limits, metrics: Sequence[Metric], sampler: PluginSpec, node: Node) -> None:
     """A sweep must end: by a limit, a target, or a grid that runs out.
 
     Raises:
         SweepError: Nothing ever ends it.
     """
-    ends = (limits.trials, limits.time_s, limits.patience, metrics[0].target)
-    if all(end is None for end in ends) and sampler.type != "grid":
+    ends = [limits.trials, limits.steps, limits.time_s, limits.cost, limits.patience, limits.regret]
+    ends += [metric.target for metric in metrics]
+    if all(end is None for end in ends) and sampler.type not in _FINITE:
         raise SweepError(
             "nothing ends this sweep",
             file=node.file,
             line=node.line,
             path=node.path or "limits",
-            expected="at least one of limits.trials, limits.time, limits.patience and metric.target, or sampler: grid",
+            expected="at least one of limits.trials, steps, time, cost, patience, regret, and metric.target, or sampler: grid",
             hint="write limits: {trials: 100}",
         )
 

@@ -88,9 +88,8 @@ def duration(node: Node) -> float:
     return seconds
 
 
-def memory(node: Node) -> float:
+def memory(node: Node, expected: str = "auto, or an amount with its unit, such as 4GiB, 512MiB, 2GB") -> float:
     """MiB, above 0."""
-    expected = "auto, or an amount with its unit, such as 4GiB, 512MiB, 2GB"
     value = node.content
     if isinstance(value, int | float) and not isinstance(value, bool):
         unit = "MiB" if value >= 64 else "GiB"

@@ -12,7 +12,7 @@ from tuner.trial import FailureKind
 
 __all__ = ["read_limits", "read_resources", "read_retry"]
 
-LIMITS = ("trials", "parallel", "time", "trial_time", "failures", "patience")
+LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "failures", "patience", "regret")
 _LIMITS_EXAMPLE = "limits: {trials: 200, time: 2h}"
 _RETRIED = {
     kind.value: kind.value
@@ -39,13 +39,8 @@ def read_limits(node: Node | None) -> Limits:
     if node is None:
         return Limits()
     everything = node.fields(example=_LIMITS_EXAMPLE)
-    cost = everything.get("cost")
-    if cost is not None and cost.content is not None:
-        raise cost.error(
-            "a cost limit is not supported in this version", hint="limit the sweep by time, trials or patience"
-        )
     for key, below in everything.items():
-        if key not in (*LIMITS, "cost"):
+        if key not in LIMITS:
             raise node.stray(key, below, LIMITS)
     given = {key: below for key, below in everything.items() if below.content is not None}
     values: dict[str, Any] = {key: _LIMIT[key](below) for key, below in given.items() if key != "failures"}
@@ -64,8 +59,20 @@ def _count(node: Node) -> int:
     return _fields.whole(node, low=1, expected="a whole number of at least 1")
 
 
+def _cost(node: Node) -> float:
+    return float(_fields.number(node, above=0, expected="an amount of money in the currency of `prices`, above 0"))
+
+
+def _regret(node: Node) -> float:
+    expected = "by how much the best value may still be improvable, in the metric's unit, above 0"
+    return float(_fields.number(node, above=0, expected=expected))
+
+
 _LIMIT: dict[str, Callable[[Node], Any]] = {
     "trials": _count,
+    "steps": _count,
+    "cost": _cost,
+    "regret": _regret,
     "parallel": _parallel,
     "time": _fields.duration,
     "trial_time": _fields.duration,

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
-from tuner.core.ports import Problem
 from tuner.errors import SearchSpaceError, SweepError
 from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchSpace
-from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
+from tuner.study import (
+    CheckpointPolicy,
+    Constraint,
+    Limits,
+    Metric,
+    PluginSpec,
+    Prices,
+    ResourceRequest,
+    Retry,
+    StudySpec,
+)
 from tuner.sweep import _fields
-from tuner.sweep._build import check_bounded, read_name, read_seed
+from tuner.sweep._build import check_parts, read_name, read_seed
+from tuner.sweep._constraints import read_checkpoints, read_constraints, read_prices
 from tuner.sweep._limits import read_limits, read_resources, read_retry
 from tuner.sweep._metrics import read_metrics
 from tuner.sweep._node import Node
-from tuner.sweep._plugins import check_pruner, check_sampler, plugin_row, read_plugin
+from tuner.sweep._plugins import plugin_row, read_plugin
 from tuner.sweep._space import read_distribution, read_named
 
 __all__ = ["SpecArguments", "build_spec"]
 
 PluginArgument = str | PluginSpec | Mapping[str, Any]
 MetricArgument = str | Metric | Mapping[str, Any]
+ConstraintArgument = Constraint | Mapping[str, Any]
 
 
 class SpecArguments(TypedDict, total=False):
@@ -41,6 +52,10 @@ class SpecArguments(TypedDict, total=False):
         retry: ``Retry``, a mapping ``{max, on}``, or a number.
         seed: 0 to 2**32 - 1.
         stop_grace: Seconds, or a duration such as ``30s``.
+        constraints: ``Constraint``, a mapping ``{name, min, max}``, or a list of these.
+        noisy: Whether the same parameters give different values.
+        prices: ``Prices``, or a mapping ``{cpu_h, gpu_h, memory_gib_h}``.
+        checkpoints: ``CheckpointPolicy``, or a mapping ``{best, size}``.
     """
 
     name: Required[str]
@@ -55,6 +70,10 @@ class SpecArguments(TypedDict, total=False):
     retry: Retry | Mapping[str, Any] | int | None
     seed: int | None
     stop_grace: float | str | None
+    constraints: ConstraintArgument | Sequence[ConstraintArgument] | None
+    noisy: bool | None
+    prices: Prices | Mapping[str, Any] | None
+    checkpoints: CheckpointPolicy | Mapping[str, Any] | None
 
 
 def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
@@ -70,25 +89,25 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
     metrics = read_metrics(Node.of(_metric(given["metric"]), "metric"), goal)
     parts = {kind: Node.of(plugin_row(given.get(kind, default)), kind) for kind, default in _PARTS.items()}
     sampler, pruner = (read_plugin(kind, node) for kind, node in parts.items())
-    limits = _limits(given.get("limits"))
-    seed = read_seed(Node.of(given.get("seed", 0), "seed"))
-    root = Node(dict(parts))
-    check_pruner(pruner, metrics[0], root)
-    check_sampler(sampler, Problem(space, metrics, seed, limits.trials), root)
-    check_bounded(limits, metrics, sampler, Node.of({}, "limits"))
-    return StudySpec(
+    spec = StudySpec(
         name=read_name(Node.of(given["name"], "name")),
         metrics=metrics,
         space=space,
         objective=given["objective"],
         sampler=sampler,
         pruner=pruner,
-        limits=limits,
+        limits=_limits(given.get("limits")),
         resources=_resources(given.get("resources")),
         retry=_retry(given.get("retry")),
-        seed=seed,
+        seed=read_seed(Node.of(given.get("seed", 0), "seed")),
         stop_grace_s=_fields.duration(Node.of(given.get("stop_grace", 30.0), "stop_grace")),
+        constraints=read_constraints(_node("constraints", _constraint, given), metrics),
+        noisy=_fields.boolean(Node.of(given.get("noisy", False), "noisy")),
+        prices=read_prices(_node("prices", _row, given)),
+        keep=read_checkpoints(_node("checkpoints", _checkpoints, given)),
     )
+    check_parts(spec, Node(dict(parts)), Node.of(_limit_row(spec.limits), "limits"))
+    return spec
 
 
 _PARTS = {"sampler": "tpe", "pruner": "none"}
@@ -140,12 +159,38 @@ def _metric(value: object) -> Any:
     return value
 
 
+def _node(key: str, plain: Callable[[Any], Any], given: Mapping[str, Any]) -> Node | None:
+    return Node.of(plain(given[key]), key) if key in given else None
+
+
+def _row(value: object) -> Any:
+    """What is given, a dataclass as the mapping that a file would have."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _constraint(value: object) -> Any:
+    if isinstance(value, Constraint):
+        return {"name": value.name, "min": value.low, "max": value.high}
+    return [_constraint(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _checkpoints(value: object) -> Any:
+    if isinstance(value, CheckpointPolicy):
+        size = value.size_mib
+        return {"best": value.best, "size": None if size is None else f"{size!r}MiB"}
+    return value
+
+
+def _limit_row(limits: Limits) -> dict[str, Any]:
+    """The limits as a file would have them, but for the share of failures."""
+    row = {f: getattr(limits, f) for f in ("trials", "steps", "parallel", "cost", "failures", "patience", "regret")}
+    return row | {"time": limits.time_s, "trial_time": limits.trial_time_s}
+
+
 def _limits(value: Limits | Mapping[str, Any] | None) -> Limits:
     if not isinstance(value, Limits):
         return read_limits(None if value is None else Node.of(value, "limits"))
-    row = {"trials": value.trials, "parallel": value.parallel, "time": value.time_s, "trial_time": value.trial_time_s}
-    row |= {"failures": value.failures, "patience": value.patience}
-    read_limits(Node.of(row, "limits"))
+    read_limits(Node.of(_limit_row(value), "limits"))
     share = value.failures_share
     if share is not None:
         expected = "a share from 0 to 1"

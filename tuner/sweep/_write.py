@@ -5,13 +5,24 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import SafeRepresenter
 
-from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
+from tuner.study import (
+    CheckpointPolicy,
+    Constraint,
+    Limits,
+    Metric,
+    PluginSpec,
+    Prices,
+    ResourceRequest,
+    Retry,
+    StudySpec,
+)
 from tuner.sweep._units import format_duration, format_memory
 
 __all__ = ["to_yaml"]
@@ -28,18 +39,22 @@ def to_yaml(spec: StudySpec) -> str:
         "name": spec.name,
         "objective": _objective(spec.objective),
         "metric": [_metric(metric) for metric in spec.metrics],
+        "constraints": [_constraint(constraint) for constraint in spec.constraints],
+        "noisy": spec.noisy or None,
         **spec.space.to_dict(),
         "sampler": _plugin(spec.sampler),
         "pruner": _plugin(spec.pruner),
         "limits": _limits(spec.limits),
+        "prices": _prices(spec.prices),
         "resources": _resources(spec.resources),
+        "checkpoints": _checkpoints(spec.keep),
         "retry": _retry(spec.retry),
         "seed": spec.seed,
         "stop_grace": format_duration(spec.stop_grace_s),
     }
     if len(spec.metrics) == 1:
         document["metric"] = document["metric"][0]
-    document = {key: value for key, value in document.items() if value not in ({}, None)}
+    document = {key: value for key, value in document.items() if value not in ({}, [], None)}
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = None
@@ -74,6 +89,21 @@ def _metric(metric: Metric) -> dict[str, Any]:
     return row if metric.target is None else row | {"target": metric.target}
 
 
+def _constraint(constraint: Constraint) -> dict[str, Any]:
+    row = {"name": constraint.name, "min": constraint.low, "max": constraint.high}
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _prices(prices: Prices | None) -> dict[str, float] | None:
+    return None if prices is None else {key: value for key, value in asdict(prices).items() if value}
+
+
+def _checkpoints(keep: CheckpointPolicy) -> dict[str, Any] | None:
+    if keep == CheckpointPolicy():
+        return None
+    return {"best": keep.best} | ({} if keep.size_mib is None else {"size": format_memory(keep.size_mib)})
+
+
 def _plugin(spec: PluginSpec) -> Any:
     return {"type": spec.type, **_plain(spec.options)} if spec.options else spec.type
 
@@ -95,7 +125,8 @@ def _plain(value: Any) -> Any:
 
 
 def _limits(limits: Limits) -> dict[str, Any]:
-    row: dict[str, Any] = {"trials": limits.trials, "parallel": limits.parallel, "patience": limits.patience}
+    row: dict[str, Any] = {"trials": limits.trials, "steps": limits.steps, "parallel": limits.parallel}
+    row |= {"cost": limits.cost, "patience": limits.patience, "regret": limits.regret}
     row["time"] = None if limits.time_s is None else format_duration(limits.time_s)
     row["trial_time"] = None if limits.trial_time_s is None else format_duration(limits.trial_time_s)
     share = limits.failures_share
