@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tuner.core.actions import Start, Stop
+from tuner.core.asking import SLICE_S
 from tuner.core.events import Event, Finished, NodeJoined, Started, StudyOpened, Suggested
 from tuner.core.ports import Executor, Sampler, Suggestion
-from tuner.engine import SLICE_S, Engine
+from tuner.engine import Engine
 from tuner.errors import NoNodeFits
 from tuner.executors.simulated import Simulated
 from tuner.resources import Node, Resources, Usage

@@ -4,17 +4,20 @@ One turn: what has happened (suggestions that were asked for, what ``executor.po
 is handled by the core as one batch, appended to the log with the resulting rows in one transaction, and only then acted
 upon. A driver that dies between the two has decided nothing that anybody saw.
 
-Suggestions are asked for in slices of a few milliseconds between polls, so a slow sampler holds up neither reports nor stops.
+Suggestions are asked for in slices of a few milliseconds between polls, so a slow sampler holds up neither reports nor stops;
+where it holds up the workers, some are asked for ahead (``core.asking``).
 """
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Sequence
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from tuner.core.actions import Action, Close, Record, Scale, Start, Stop, Suggest, WakeAt
-from tuner.core.events import CommandReceived, Event, NodeJoined, SpaceExhausted, Suggested, TimerFired
+from tuner.core.actions import Action, Close, Discard, Record, Scale, Start, Stop, Suggest, WakeAt
+from tuner.core.asking import Asking
+from tuner.core.events import CommandReceived, Event, Informed, NodeJoined, Reported, Suggested, TimerFired
 from tuner.core.ports import Executor, Sampler, StudyLog, Suggestion
 from tuner.core.scheduler import Scheduler
 from tuner.errors import NoNodeFits
@@ -24,8 +27,6 @@ from tuner.trial import Attempt, Trial
 __all__ = ["Engine", "OnCommit", "replay"]
 
 IDLE_S = 5.0  # longest wait: well within a third of the lease's 30 s
-SLICE_S = 0.005  # longest stretch of asking the sampler before the executor is polled again; a report waits no longer
-MAX_ASK = 1024  # suggestions of one ask: bounds the batch when nothing tells how long an ask takes
 
 
 class OnCommit(Protocol):
@@ -39,18 +40,36 @@ def replay(core: Scheduler, sampler: Sampler, events: Sequence[Event]) -> None:
     """Bring a new core and a new sampler to where the log ends. Nothing is acted upon."""
     for event in events:
         if isinstance(event, Suggested):
-            sampler.replay(event.trial, Suggestion(event.params, event.sampler_state))
-        finished = _finished_trials(core.handle(event))
+            suggestion = Suggestion(event.params, event.sampler_state, event.parent, event.note)
+            sampler.replay(event.trial, suggestion)
+        for lesson in _lessons(core, sampler, event, core.handle(event)):
+            _teach(sampler, lesson)
+
+
+_Lesson = Informed | Reported | list[Trial]
+
+
+def _lessons(core: Scheduler, sampler: Sampler, event: Event, made: Sequence[Action]) -> Iterator[_Lesson]:
+    """What the sampler is to learn of an event that the core has handled; the same live and on replay, event by event."""
+    kind = type(event)
+    if kind is Reported:
+        if sampler.wants_reports and core.counted:
+            yield event  # type: ignore[misc]
+    elif kind is Informed:
+        yield event  # type: ignore[misc]
+    if made:
+        finished = [a.entry for a in made if type(a) is Record and type(a.entry) is Trial and a.entry.state.finished]
         if finished:
-            sampler.tell(finished)
+            yield finished
 
 
-def _finished_trials(actions: Sequence[Action]) -> list[Trial]:
-    return [
-        action.entry
-        for action in actions
-        if type(action) is Record and type(action.entry) is Trial and action.entry.state.finished
-    ]
+def _teach(sampler: Sampler, lesson: _Lesson) -> None:
+    if isinstance(lesson, Reported):
+        sampler.report(lesson.trial, lesson.step, lesson.values)
+    elif isinstance(lesson, Informed):
+        sampler.inform(lesson.trials)
+    else:
+        sampler.tell(lesson)
 
 
 class Engine:
@@ -69,22 +88,22 @@ class Engine:
     ) -> None:
         self._core, self._sampler, self._executor, self._log = core, sampler, executor, log
         self._on_commit = on_commit
-        self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._asking = Asking(sampler, executor.now_s)
+        self._commands: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
         self._killed = False
         self._wake_at: float | None = None
-        self._next_number = self._wanted = 0
-        self._ask = 1
         self._had_room = False
 
-    def request(self, command: str) -> None:
-        """``drain``, ``stop``, or ``kill``: leave at once, with the study as it stands in the log.
+    def request(self, command: str, arguments: Mapping[str, Any] | None = None) -> None:
+        """``drain``, ``stop``, ``end`` (with the arguments of ``CommandReceived``), or ``kill``: leave at once, with the study
+        as it stands in the log.
 
         Callable from signal handlers and other threads.
         """
         if command == "kill":
             self._killed = True
         else:
-            self._commands.put(command)
+            self._commands.put((command, arguments or {}))
         self._executor.wake()
 
     def run(self, first: Sequence[Event]) -> Close | None:
@@ -111,91 +130,68 @@ class Engine:
 
     def _turn(self, batch: list[Event]) -> Close | None:
         actions: list[Action] = []
+        lessons: list[_Lesson] = []
         for event in batch:
-            actions.extend(self._core.handle(event))
+            made = self._core.handle(event)
+            actions.extend(made)
+            lessons.extend(_lessons(self._core, self._sampler, event, made))
         entries = [action.entry for action in actions if type(action) is Record]
         self._log.append(batch, entries)
         if self._on_commit is not None:
             self._on_commit(batch, entries)
         if any(type(event) is NodeJoined for event in batch):
             self._check_nodes()
+        for lesson in lessons:
+            _teach(self._sampler, lesson)
+        if lessons:
+            self._asking.learned()
         return self._act(actions)
 
     def _act(self, actions: Sequence[Action]) -> Close | None:
-        starts: list[Start] = []
-        stops: list[Stop] = []
-        closed = None
-        finished = _finished_trials(actions)
-        if finished:
-            self._sampler.tell(finished)
+        by_kind: defaultdict[type, list[Any]] = defaultdict(list)
         for action in actions:
-            kind = type(action)
-            if kind is Record:
-                continue
-            if isinstance(action, Start):
-                starts.append(action)
-            elif isinstance(action, Stop):
-                stops.append(action)
-            elif isinstance(action, Suggest):
-                self._want(action)
-            elif isinstance(action, WakeAt):
-                self._wake_at = action.at_s
-            elif isinstance(action, Scale):
-                self._executor.scale(action.bundles)
-            elif isinstance(action, Close):
-                closed = action
-        if starts:
+            if type(action) is not Record:
+                by_kind[type(action)].append(action)
+        for suggest in by_kind[Suggest]:
+            self._asking.want(suggest)
+        for wake in by_kind[WakeAt]:
+            self._wake_at = wake.at_s
+        for scale in by_kind[Scale]:
+            self._executor.scale(scale.bundles)
+        if starts := by_kind[Start]:
             self._executor.start(starts)
-        if stops:
+        if stops := by_kind[Stop]:
             self._executor.stop(stops)
-        return closed
-
-    def _want(self, action: Suggest) -> None:
-        if action.count == 0:
-            self._wanted = 0
-        else:
-            if self._wanted == 0:
-                self._next_number = action.first
-            self._wanted += action.count
+        if discards := by_kind[Discard]:
+            self._executor.discard([checkpoint for discard in discards for checkpoint in discard.checkpoints])
+        return by_kind[Close][-1] if by_kind[Close] else None
 
     def _gather(self) -> list[Event]:
-        events: list[Event] = self._suggest() if self._wanted else []
+        core, asking = self._core, self._asking
+        asking.observe(core.in_flight)
+        idle = core.idle
+        events: list[Event] = asking.ask(idle=idle) if asking.is_due(idle=idle) else []
         while not self._commands.empty():
-            events.append(CommandReceived(self._executor.now_s(), self._commands.get()))
+            events.append(CommandReceived(self._executor.now_s(), *self._commands.get()))
+        if not events and not asking.is_due(idle=idle) and asking.ask_ahead(core.in_flight, core.may_suggest):
+            return list(self._executor.poll(self._executor.now_s()))
+        events.extend(self._polled(wait=not events and not asking.is_due(idle=idle)))
+        if not events:
+            self._log.renew()
+        return events
+
+    def _polled(self, *, wait: bool) -> list[Event]:
+        """What has happened; with something in hand (not ``wait``) it is only looked for."""
         now_s = self._executor.now_s()
-        # With something in hand the poll only looks; without, it waits.
-        until_s = now_s if events or self._wanted else now_s + IDLE_S
+        until_s = now_s + IDLE_S if wait else now_s
         if self._wake_at is not None:
             until_s = min(until_s, self._wake_at)
-        events.extend(self._executor.poll(until_s))
+        events = list(self._executor.poll(until_s))
         if self._wake_at is not None:
             now_s = self._executor.now_s()
             if now_s >= self._wake_at:
                 self._wake_at = None
                 events.append(TimerFired(now_s))
-        if not events:
-            self._log.renew()
-        return events
-
-    def _suggest(self) -> list[Event]:
-        """Ask for a slice of what is wanted. The size of an ask follows how long the last one took."""
-        events: list[Event] = []
-        began_s = now_s = self._executor.now_s()
-        while self._wanted:
-            count = min(self._wanted, self._ask)
-            suggestions = self._sampler.ask(self._next_number, count)
-            took_s = self._executor.now_s() - now_s
-            now_s += took_s
-            for offset, suggestion in enumerate(suggestions):
-                events.append(Suggested(now_s, self._next_number + offset, suggestion.params, suggestion.state))
-            self._next_number += len(suggestions)
-            self._wanted -= len(suggestions)
-            if len(suggestions) < count:
-                self._wanted = 0
-                events.append(SpaceExhausted(now_s))
-            self._ask = min(self._ask * 2, MAX_ASK) if took_s < SLICE_S / 4 else max(1, self._ask // 2)
-            if now_s - began_s >= SLICE_S:
-                break
         return events
 
     def _check_nodes(self) -> None:

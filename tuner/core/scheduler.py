@@ -33,11 +33,16 @@ class Scheduler:
     Args:
         spec: What was asked for.
         pruner: Judges reports; called from ``handle`` only.
+
+    Attributes:
+        closed: How the study ended; None before.
+        counted: Whether the latest report counted: it was of a current attempt and above the trial's last step.
     """
 
     def __init__(self, spec: StudySpec, pruner: Pruner) -> None:
         self.spec = spec
         self.closed: Close | None = None
+        self.counted = False
         self._promotes = pruner.promotes
         self._room = Room(spec.resources)
         self._time = Deadlines(spec)
@@ -87,6 +92,13 @@ class Scheduler:
         """(what an attempt asks for, the largest node) when there are nodes and none can hold one attempt."""
         return self._room.misfit
 
+    @property
+    def may_suggest(self) -> int | None:
+        """How many suggestions may still be asked for, besides those that were; None for any number."""
+        if self.closed or self._ending is not None or self._draining or self._exhausted:
+            return 0
+        return self._trials_left()
+
     def checkpoint_of(self, trial: int) -> Checkpoint | None:
         """The latest checkpoint of a trial, running or finished; None when it has none or none was kept."""
         return self._trials.checkpoint_of(trial)
@@ -99,6 +111,7 @@ class Scheduler:
         """
         kind = type(event)
         if self.closed and kind is not ev.StudyResumed:
+            self.counted = False
             return []
         out: list[Action] = []
         self._out = self._trials.out = out
@@ -159,7 +172,7 @@ class Scheduler:
             self._set_timer()
 
     def _reported(self, event: ev.Reported) -> None:
-        self._trials.reported(event)
+        self.counted = self._trials.reported(event)
         if self.limits.steps is not None:
             self._judge_limits()
         if self._time.follow_attempts:
@@ -257,7 +270,7 @@ class Scheduler:
             self._outstanding += want
 
     def _trials_left(self) -> int | None:
-        """Trials that may still be asked for."""
+        """Trials that the limit leaves."""
         if self.limits.trials is None:
             return None
         return self.limits.trials - self._trials.n_suggested - self._outstanding

@@ -104,25 +104,26 @@ class Trials:
             self.out.append(Record(live.row(TrialState.RUNNING)))
         self._time.begin_attempt(live.number, live.attempts, live.grant, at_s)
 
-    def reported(self, event: ev.Reported) -> None:
-        """An attempt reported; the pruner may end it."""
+    def reported(self, event: ev.Reported) -> bool:
+        """An attempt reported, and the pruner may end it; False when the report does not count."""
         live = self.current(event)
         if live is None:
-            return
+            return False
         if live.attempt_started_at is None:
             self._mark_started(live, event.at_s, None)
         if live.last_step is not None and event.step <= live.last_step:
-            return
+            return False
         live.steps += 1
         live.last_step, live.last_values = event.step, event.values
         self.progress.reported()
         value = event.values.get(self._metric)
         # x - x is 0 for finite numbers only.
         if value is None or live.stop is not None or value - value != 0.0:
-            return
+            return True
         verdict = self._pruner.judge(live.number, event.step, value)
         if verdict is not None and verdict.decision != "go":
             self.stop(live, Stop(live.number, live.attempts, verdict.reason, pause=verdict.decision == "pause"))
+        return True
 
     def stop(self, live: LiveTrial, stop: Stop) -> None:
         """Ask the trial's attempt to stop."""
