@@ -19,7 +19,8 @@ class TestEverySampler(SamplerTestCase):
     def chosen(self, request):
         name = request.param
         self.spec = PluginSpec(name, OPTIONS.get(name, {}))
-        self.exhausts = name == "grid"
+        self.repeats = name not in ("grid", "brute_force")
+        self.reals = name != "brute_force"
 
 
 class TestTpeInItsOtherForms(SamplerTestCase):

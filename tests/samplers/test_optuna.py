@@ -9,14 +9,14 @@ from tuner import plugins
 from tuner.core.ports import Problem
 from tuner.errors import SweepError
 from tuner.space import Categorical, Float, Int, SearchSpace
-from tuner.study import Metric, PluginSpec
-from tuner.testing.samplers import MIXED, SamplerTestCase, finished
-from tuner.trial import Trial, TrialState
+from tuner.study import Constraint, Metric, PluginSpec
+from tuner.testing.samplers import MIXED, SamplerTestCase, earlier, finished
+from tuner.trial import Failed, FailureKind, Trial, TrialState
 
 LOSS = (Metric("loss"),)
 
 
-def build(space: SearchSpace = MIXED, **options: Any) -> Any:
+def build(space: Any = MIXED, **options: Any) -> Any:
     return plugins.build("sampler", PluginSpec("optuna", options), Problem(space, LOSS, 1))
 
 
@@ -103,3 +103,54 @@ def test_wrong_options_name_themselves(options, path, says):
     with pytest.raises(SweepError, match=says) as caught:
         build(**options)
     assert caught.value.path == path
+
+
+def test_prior_trials_are_rows_before_the_first_one():
+    sampler = build(**{"class": "optuna.samplers:TPESampler", "n_startup_trials": 3})
+    sampler.inform(earlier(MIXED, 8))
+    (suggestion,) = sampler.ask(0, 1)
+    sampler.tell([finished(0, suggestion.params)])
+    states = [row.state.name for row in sampler._storage.rows]
+    assert len(states) == 9
+    assert set(states) == {"COMPLETE", "PRUNED"}
+    assert sampler._storage.rows[8].values == [finished(0, {}).values["loss"]]
+
+
+def test_constraints_reach_the_sampler_in_optunas_form():
+    constraints = (Constraint("latency_ms", high=20.0), Constraint("auc", low=0.8, high=0.9))
+    options = {"class": "optuna.samplers:RandomSampler"}
+    sampler = plugins.build("sampler", PluginSpec("optuna", options), Problem(MIXED, LOSS, 1, constraints=constraints))
+    values = [{"latency_ms": 25.0, "auc": 0.85}, {"latency_ms": 10.0, "auc": 0.4}, {"auc": 0.85}]
+    for number, row in enumerate(values):
+        (suggestion,) = sampler.ask(number, 1)
+        trial = Trial(number, TrialState.COMPLETE, suggestion.params, {"loss": 1.0, **row}, violation=0.25)
+        sampler.tell([trial])
+    told = [list(row.constraints.values()) for row in sampler._storage.rows]
+    assert told[0] == [pytest.approx(0.25), pytest.approx(max(-0.05 / 0.9, -0.05 / 0.8))]
+    assert told[1] == [pytest.approx(-0.5), pytest.approx(0.5)]
+    assert told[2] == [0.25]
+
+
+def test_invalid_parameters_count_as_the_worst_there_is_and_other_failures_not_at_all():
+    sampler = build(**{"class": "optuna.samplers:RandomSampler"})
+    kinds = [FailureKind.INVALID_PARAMS, FailureKind.NODE_LOST]
+    for number, kind in enumerate(kinds):
+        (suggestion,) = sampler.ask(number, 1)
+        sampler.tell([Trial(number, TrialState.FAIL, suggestion.params, {}, failure=Failed(kind, "why"))])
+    assert [row.state.name for row in sampler._storage.rows] == ["PRUNED", "FAIL"]
+
+
+class Stubborn(optuna.samplers.RandomSampler):
+    """Suggests the lowest value for ever."""
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        return param_distribution.low
+
+
+def test_a_sampler_that_repeats_itself_is_helped_out_by_draws_until_nothing_is_left(monkeypatch):
+    monkeypatch.setattr(optuna.samplers, "Stubborn", Stubborn, raising=False)
+    sampler = build(SearchSpace({"n": Int(0, 6)}), **{"class": "optuna.samplers:Stubborn"})
+    found = [s.params["n"] for s in sampler.ask(0, 20)]
+    assert found[0] == 0
+    assert sorted(found) == list(range(7))
+    assert not sampler.ask(7, 1)

@@ -2,9 +2,10 @@
 
 It drives the public methods of ``optuna.samplers.BaseSampler`` in the way in which ``optuna.Trial`` does, with three
 differences: the declared space is known from the first trial, conditions included; every trial gets a sampler object of its
-own, seeded by the trial's number; forbidden combinations are sampled again. All that a sampler knows therefore lies in the
-trials (rebuilt from the log by ``replay`` and ``tell``) and in attributes that it wrote while it suggested (logged beside
-the suggestion), so that a resumed study goes on exactly.
+own, seeded by the trial's number; what is forbidden, or was tried before in a finite space, is sampled again. All that a
+sampler knows therefore lies in the trials (rebuilt from the log by ``replay`` and ``tell``) and in attributes that it wrote
+while it suggested (logged beside the suggestion), so that a resumed study goes on exactly. Trials of earlier studies are
+trials that finished before trial 0.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from random import Random
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
@@ -27,17 +29,18 @@ from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.errors import InvalidTransition, SweepError
 from tuner.samplers._distributions import NotANumber, columns_of
 from tuner.samplers._native import SpaceDrawer, trial_key
+from tuner.samplers._seen import Seen
 from tuner.samplers._storage import DriverStorage, Row
 from tuner.space import Constant, SearchSpace
-from tuner.study import trial_seed
-from tuner.trial import Params, ParamValue, Trial, TrialState
+from tuner.study import Constraint, trial_seed
+from tuner.trial import FailureKind, Params, ParamValue, Trial, TrialState
 
 __all__ = ["Joint", "OptunaAdapter", "groups_of"]
 
 TRIES = 8
-"""How often a sampler may suggest a forbidden combination for one trial before a uniform draw takes its place."""
+"""How often a sampler may suggest what cannot be taken for one trial before a uniform draw takes its place."""
 
-Joint = Literal["inferred", "declared", "unconditional"]
+Joint = Literal["inferred", "declared", "unconditional", "numeric"]
 
 
 def groups_of(
@@ -55,7 +58,9 @@ def groups_of(
     groups = {}
     for names in members.values():
         sampled = sorted(n for n in names if n in distributions and not distributions[n].single())
-        if sampled and (joint == "declared" or (joint == "unconditional" and not space[names[0]].when)):
+        if joint == "numeric":
+            sampled = [n for n in sampled if not isinstance(distributions[n], CategoricalDistribution)]
+        if sampled and joint != "inferred" and (joint == "declared" or not space[names[0]].when):
             groups[names[0]] = {name: distributions[name] for name in sampled}
     return groups
 
@@ -85,12 +90,12 @@ class OptunaAdapter(Sampler):
     """Suggests by an Optuna sampler.
 
     Args:
-        problem: The space, the metrics (one direction each) and the seed.
+        problem: The space, the metrics (one direction each), the constraints and the seed.
         make: Seed -> a new sampler. Called once here, so that wrong options are found before anything runs, and then once
             for every suggestion.
         joint: What is sampled jointly: ``inferred`` leaves it to the sampler; ``declared`` asks for each group of
             parameters that are active together; ``unconditional`` does so for those that are always active, and samples
-            the others one by one.
+            the others one by one; ``numeric`` does so for the numbers among these.
         dropped: Attributes that the sampler writes for other processes to see, by the beginnings of their names; not kept.
         reseeded: Whether every suggestion is made by a new sampler. When False one sampler serves them all: what it keeps
             outside of trials and attributes is then lost on a resume.
@@ -110,6 +115,8 @@ class OptunaAdapter(Sampler):
     ) -> None:
         self._problem, self._space, self._make, self._reseeded = problem, problem.space, make, reseeded
         self._metrics = [metric.name for metric in problem.metrics]
+        self._seen = Seen(problem.space, problem.noisy, problem.seed)
+        self._prior = 0  # rows of earlier studies: trial n is row n + prior
         self._columns = columns_of(problem.space)
         self._distributions = {name: column.distribution for name, column in self._columns.items()}
         self._joint = joint
@@ -135,22 +142,41 @@ class OptunaAdapter(Sampler):
         suggestions: list[Suggestion] = []
         with _quiet():
             for number in range(first, first + count):
-                if self._study.exhausted:
+                suggestion = None if self._study.exhausted or self._seen.exhausted else self._suggest(number)
+                if suggestion is None:
                     break
-                suggestions.append(self._suggest(number))
+                suggestions.append(suggestion)
         return suggestions
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Tell the sampler of finished trials; of a pruned one its last step and value, if there is one metric only."""
+        """Tell the sampler of finished trials, each constraint's margin included (above 0 where it is violated).
+
+        Of a pruned one its last step and value are told, if there is one metric only. One whose parameters are invalid counts
+        as pruned before its first step, the worst that there is.
+        """
         with _quiet():
             for trial in trials:
-                self._tell(trial)
+                self._tell(trial.number + self._prior, trial)
+
+    def inform(self, trials: Sequence[Trial]) -> None:
+        """Put trials of earlier studies before the first one."""
+        with _quiet():
+            for trial in trials:
+                self._storage.create_new_trial(0)
+                row = self._storage.rows[self._prior]
+                self._fill(row, trial.params)
+                self._mark(row)
+                self._tell(self._prior, trial)
+                self._prior += 1
+
+    def _mark(self, row: Row) -> None:
+        """Give a row of an earlier study the attributes that the sampler looks for, if there are any."""
 
     def replay(self, number: int, suggestion: Suggestion) -> None:
         """Put a suggestion from the log into the study, with the attributes that the sampler had written."""
         self._expect(number)
         self._storage.create_new_trial(0)
-        row = self._storage.rows[number]
+        row = self._storage.rows[number + self._prior]
         self._fill(row, suggestion.params)
         if suggestion.state is not None:
             state = json.loads(suggestion.state)
@@ -160,25 +186,34 @@ class OptunaAdapter(Sampler):
             self._storage.written.clear()
 
     def _expect(self, number: int) -> None:
-        if number != len(self._storage.rows):
-            raise InvalidTransition(f"suggested out of order, {len(self._storage.rows)} was next", trial=number)
+        upcoming = len(self._storage.rows) - self._prior
+        if number != upcoming:
+            raise InvalidTransition(f"suggested out of order, {upcoming} was next", trial=number)
 
-    def _suggest(self, number: int) -> Suggestion:
+    def _suggest(self, number: int) -> Suggestion | None:
+        """One suggestion; None when there is nothing left to try."""
         self._expect(number)
         seed = trial_seed(self._problem.seed, number)
         if self._reseeded:
             self._study.sampler = self._make(seed)
         self._study.ask()
-        row = self._storage.rows[number]
-        params = self._try(row, self._study.sampler)
+        row = self._storage.rows[-1]
+        params: Params | None = self._try(row, self._study.sampler)
         for attempt in range(1, TRIES):
             if params is not None:
                 break
             params = self._try(row, self._make(trial_seed(seed, attempt)) if self._reseeded else self._study.sampler)
         if params is None:
-            params = SpaceDrawer(self._space).draw(Random(trial_key(self._problem.seed, number)))
+            params = self._seen.draw(self._drawer, Random(trial_key(self._problem.seed, number)))
+        if params is None:
+            self._storage.rows.pop()
+            return None
         self._fill(row, params)
         return Suggestion(params, self._state(row))
+
+    @cached_property
+    def _drawer(self) -> SpaceDrawer:
+        return SpaceDrawer(self._space)
 
     def _state(self, row: Row) -> str | None:
         state = {"trial": row.system_attrs, "study": dict(self._storage.written)}
@@ -187,12 +222,12 @@ class OptunaAdapter(Sampler):
         return json.dumps(kept, separators=(",", ":")) if kept else None
 
     def _try(self, row: Row, sampler: BaseSampler) -> dict[str, ParamValue] | None:
-        """One set of parameters; None when it is forbidden or the sampler gave up on a number."""
+        """One set of parameters; None when it is forbidden or was tried, or the sampler gave up on a number."""
         try:
             params = self._sample(row, sampler)
         except NotANumber:
             return None
-        return None if self._space.is_forbidden(params) else params
+        return None if self._space.is_forbidden(params) or params in self._seen else params
 
     def _sample(self, row: Row, sampler: BaseSampler) -> dict[str, ParamValue]:
         row.params, row.distributions = {}, {}
@@ -228,17 +263,35 @@ class OptunaAdapter(Sampler):
         return value
 
     def _fill(self, row: Row, params: Params) -> None:
+        self._seen.add(params)
         encoded = {name: self._columns[name].encode(value) for name, value in params.items() if name in self._columns}
         self._storage.fill(row, encoded, self._distributions)
 
-    def _tell(self, trial: Trial) -> None:
+    def _tell(self, row: int, trial: Trial) -> None:
         if trial.state == TrialState.COMPLETE:
-            self._study.tell(trial.number, [trial.values[name] for name in self._metrics])
+            if self._problem.constraints:
+                attributes = self._storage.rows[row].system_attrs
+                self._storage.rows[row].system_attrs = attributes | _margins(self._problem.constraints, trial)
+            self._study.tell(row, [trial.values[name] for name in self._metrics])
         elif trial.state == TrialState.PRUNED:
             last = trial.values.get(self._metrics[0], math.nan)
             # Optuna has no intermediate values in studies of several metrics: its samplers raise when they meet one.
             if len(self._metrics) == 1 and trial.last_step is not None and math.isfinite(last):
-                self._storage.set_trial_intermediate_value(trial.number, trial.last_step, last)
-            self._study.tell(trial.number, state=OptunaState.PRUNED)
+                self._storage.set_trial_intermediate_value(row, trial.last_step, last)
+            self._study.tell(row, state=OptunaState.PRUNED)
         else:
-            self._study.tell(trial.number, state=OptunaState.FAIL)
+            invalid = trial.failure is not None and trial.failure.kind is FailureKind.INVALID_PARAMS
+            self._study.tell(row, state=OptunaState.PRUNED if invalid else OptunaState.FAIL)
+
+
+def _margins(constraints: Sequence[Constraint], trial: Trial) -> dict[str, float]:
+    """Each constraint in Optuna's form, at most 0 where it is kept; all in one where a value is not known."""
+    if any(constraint.name not in trial.values for constraint in constraints):
+        return {"constraints:violation": trial.violation}
+    return {f"constraints:{k}": _margin(c, trial.values[c.name]) for k, c in enumerate(constraints)}
+
+
+def _margin(constraint: Constraint, value: float) -> float:
+    """How far beyond its nearest bound the value lies, relative to the bound (to 1 where that is 0); below 0 inside."""
+    bounds = ((constraint.high, 1.0), (constraint.low, -1.0))
+    return max(sign * (value - bound) / (abs(bound) or 1.0) for bound, sign in bounds if bound is not None)

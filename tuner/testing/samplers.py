@@ -7,15 +7,30 @@ class TestMySampler(SamplerTestCase):
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
 
 from tuner import plugins
 from tuner.core.ports import Problem, Sampler, Suggestion
-from tuner.space import Categorical, Condition, Constant, Float, Int, SearchSpace
-from tuner.study import Metric, PluginSpec, trial_seed
+from tuner.samplers._native import SpaceDrawer
+from tuner.space import Categorical, Condition, Constant, Distribution, Float, Int, SearchSpace
+from tuner.study import Constraint, Metric, PluginSpec, trial_seed
 from tuner.trial import Failed, FailureKind, Params, Trial, TrialState
 
-__all__ = ["CONDITIONAL", "FINITE", "MIXED", "SINGLE", "WIDE", "SamplerTestCase", "finished", "history"]
+__all__ = [
+    "CONDITIONAL",
+    "FINITE",
+    "MIXED",
+    "SINGLE",
+    "WIDE",
+    "Asked",
+    "Entry",
+    "Said",
+    "SamplerTestCase",
+    "finished",
+    "history",
+]
 
 MIXED = SearchSpace(
     {
@@ -70,7 +85,9 @@ FINITE = SearchSpace(
     },
     forbidden=[{"a": 0, "b": "x"}],
 )
+N_FINITE = 4 * 3 + 3
 _LOSS = (Metric("loss"),)
+_LATENCY = (Constraint("latency_ms", high=2.0), Constraint("accuracy", low=0.5))
 
 
 def finished(number: int, params: Params, metrics: Sequence[Metric] = _LOSS) -> Trial:
@@ -84,6 +101,26 @@ def finished(number: int, params: Params, metrics: Sequence[Metric] = _LOSS) -> 
     return Trial(number, TrialState.COMPLETE, params, values, attempts=1)
 
 
+def drawn(space: SearchSpace, seed: int) -> Params:
+    """Parameters that no sampler has chosen."""
+    return SpaceDrawer(space).draw(Random(seed))
+
+
+def countable(space: SearchSpace) -> SearchSpace:
+    """The space with three values in place of every uncountable range."""
+    parameters: dict[str, Distribution] = dict(space)
+    for name, d in parameters.items():
+        if isinstance(d, Float) and d.n_values is None:
+            parameters[name] = Categorical([d.low, d.low + (d.high - d.low) / 2.0, d.high], when=d.when)
+    return SearchSpace(parameters, space.forbidden)
+
+
+def earlier(space: SearchSpace, n: int) -> list[Trial]:
+    """Trials of an earlier study: COMPLETE and PRUNED ones, with negative numbers."""
+    trials = [replace(finished(k, drawn(space, k)), number=-1 - k) for k in range(2 * n)]
+    return [replace(t, number=-1 - k) for k, t in enumerate(t for t in trials if t.state is not TrialState.FAIL)][:n]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A batch that was asked for, and what came."""
@@ -93,21 +130,53 @@ class Asked:
     suggestions: tuple[Suggestion, ...]
 
 
-def history(sampler: Sampler, trials: int, metrics: Sequence[Metric] = _LOSS) -> Iterator[Asked | Trial]:
-    """Ask and tell ``trials`` trials as an engine with up to six at once would: batches, and ends out of order."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A running trial's report."""
+
+    trial: int
+    step: int
+    value: float
+
+
+Entry = Asked | Said | Trial
+
+
+def history(sampler: Sampler, trials: int, metrics: Sequence[Metric] = _LOSS) -> Iterator[Entry]:
+    """Ask and tell ``trials`` trials as an engine with up to six at once would: batches, reports, and ends out of order.
+
+    It ends early when the space is exhausted. The samplers that wish so hear three reports of every trial.
+    """
     running: dict[int, Params] = {}
     number = 0
-    while number < trials:
+    exhausted = False
+    while not exhausted and number < trials:
         count = min(1 + trial_seed(1, number) % 3, trials - number)
         asked = Asked(number, count, tuple(sampler.ask(number, count)))
         yield asked
         running |= {number + k: suggestion.params for k, suggestion in enumerate(asked.suggestions)}
-        number += count
-        while len(running) > trial_seed(2, number) % 6:
+        number += len(asked.suggestions)
+        short = len(asked.suggestions) < count
+        exhausted = short and not sampler.waits
+        assert running or not sampler.waits, "nothing runs, so there is no result to wait for"
+        yield from _reports(sampler, asked, metrics)
+        while len(running) > (trial_seed(2, number) % 6 if not short else max(0, len(running) - 1)):
             chosen = sorted(running)[trial_seed(3, number + len(running)) % len(running)]
             trial = finished(chosen, running.pop(chosen), metrics)
             sampler.tell([trial])
             yield trial
+            if short:
+                break
+
+
+def _reports(sampler: Sampler, asked: Asked, metrics: Sequence[Metric]) -> Iterator[Said]:
+    if not sampler.wants_reports:
+        return
+    for step in (1, 2, 3):
+        for number in range(asked.first, asked.first + len(asked.suggestions)):
+            said = Said(number, step, trial_seed(number, step) / 2**31)
+            sampler.report(said.trial, said.step, {metrics[0].name: said.value})
+            yield said
 
 
 class SamplerTestCase:
@@ -115,19 +184,24 @@ class SamplerTestCase:
 
     Attributes:
         spec: The sampler and its options.
-        exhausts: Whether it ends after having tried every combination of a finite space.
+        reals: Whether it takes parameters with uncountably many values; if not, three of them stand for a range.
+        exhausts: Whether it tries every combination of a finite space once, and ends then.
+        repeats: Whether it goes on there when the objective is noisy.
         batches_equal_singles: Whether one ``ask`` for five is the same as five for one.
         metrics: Metrics of a study with several; None when the sampler handles only one.
     """
 
     spec: PluginSpec
-    exhausts: bool = False
+    reals: bool = True
+    exhausts: bool = True
+    repeats: bool = True
     batches_equal_singles: bool = True
     metrics: tuple[Metric, ...] | None = (Metric("loss"), Metric("accuracy", "maximize"))
 
-    def make(self, space: SearchSpace, seed: int = 17, metrics: tuple[Metric, ...] = _LOSS) -> Sampler:
-        """A new sampler."""
-        sampler: Sampler = plugins.build("sampler", self.spec, Problem(space, metrics, seed, trials=100))
+    def make(self, space: SearchSpace, seed: int = 17, metrics: tuple[Metric, ...] = _LOSS, **problem: Any) -> Sampler:
+        """A new sampler; ``problem`` are further fields of ``Problem``."""
+        given = Problem(space if self.reals else countable(space), metrics, seed, trials=100, **problem)
+        sampler: Sampler = plugins.build("sampler", self.spec, given)
         return sampler
 
     def _suggested(
@@ -222,10 +296,12 @@ class SamplerTestCase:
         assert tuple(sampler.ask(batch.first + 1, batch.count - 1)) == batch.suggestions[1:]
 
     @staticmethod
-    def _continues(sampler: Sampler, entries: Sequence[Asked | Trial], cut: int) -> None:
+    def _continues(sampler: Sampler, entries: Sequence[Entry], cut: int) -> None:
         for position, entry in enumerate(entries):
             if isinstance(entry, Trial):
                 sampler.tell([entry])
+            elif isinstance(entry, Said):
+                sampler.report(entry.trial, entry.step, {"loss": entry.value})
             elif position < cut:
                 for k, suggestion in enumerate(entry.suggestions):
                     sampler.replay(entry.first + k, suggestion)
@@ -269,15 +345,134 @@ class SamplerTestCase:
         assert suggested
         assert all(params == {"a": 1, "b": "x"} for params in suggested)
 
-    def test_a_finite_space_is_exhausted_or_not(self) -> None:
-        """Every combination once and then nothing more, or for ever."""
-        sampler = self.make(FINITE)
-        if not self.exhausts:
-            assert len(sampler.ask(0, 30)) == 30
-            return
-        first, rest = sampler.ask(0, 10), sampler.ask(10, 30)
-        found = [suggestion.params for suggestion in [*first, *rest]]
-        assert len(first) == 10
-        assert len(found) == 4 * 3 + 3
-        assert len({tuple(params.items()) for params in found}) == len(found)
-        assert not sampler.ask(15, 5)
+    def _all_of(self, sampler: Sampler, most: int) -> list[Params]:
+        """What it suggests, told one by one, until it ends or ``most`` are there."""
+        found: list[Params] = []
+        while len(found) < most and (asked := sampler.ask(len(found), 1)):
+            number = len(found)
+            found.append(asked[0].params)
+            sampler.tell([finished(number, asked[0].params)])
+        assert not sampler.waits, "nothing runs"
+        return found
+
+    def test_a_finite_space_is_exhausted(self) -> None:
+        """Every combination once, and then nothing more."""
+        if self.exhausts:
+            found = self._all_of(self.make(FINITE), 2 * N_FINITE)
+            assert len({tuple(params.items()) for params in found}) == len(found) == N_FINITE
+
+    def test_a_finite_space_is_exhausted_by_batches(self) -> None:
+        """Trials that run are tried already."""
+        if self.exhausts:
+            sampler = self.make(FINITE)
+            first = sampler.ask(0, 10)
+            assert len(first) == 10
+            found = [s.params for s in [*first, *sampler.ask(10, 30)]]
+            assert len({tuple(params.items()) for params in found}) == len(found) == N_FINITE
+            assert not sampler.waits
+            assert not sampler.ask(N_FINITE, 5)
+
+    def test_a_finite_space_is_not_exhausted_by_a_noisy_objective(self) -> None:
+        """The same again is worth something then."""
+        found = self._all_of(self.make(FINITE, noisy=True), 2 * N_FINITE)
+        assert len(found) == (2 * N_FINITE if self.repeats else N_FINITE)
+
+    def test_what_others_chose_is_not_repeated(self) -> None:
+        """A combination tried by wish, one of an earlier study."""
+        if self.exhausts:
+            sampler = self.make(FINITE)
+            known: Params = {"a": 3, "b": "y", "c": 1.0}
+            wished: Params = {"a": 1, "b": "y", "c": 0.5}
+            sampler.inform([Trial(-1, TrialState.COMPLETE, known, {"loss": 0.5})])
+            sampler.replay(0, Suggestion(wished))
+            sampler.tell([Trial(0, TrialState.COMPLETE, wished, {"loss": 0.5})])
+            found: list[Params] = []
+            while asked := sampler.ask(1 + len(found), 1):
+                found.append(asked[0].params)
+                sampler.tell([finished(len(found), asked[0].params)])
+            assert len(found) == N_FINITE - 2
+            assert known not in found
+            assert wished not in found
+
+    def test_trials_that_others_chose_are_borne_at_any_number(self) -> None:
+        """The first included; and a replay of the whole goes on exactly."""
+        for space in (MIXED, CONDITIONAL):
+            one, other = self.make(space), self.make(space)
+            for number in range(24):
+                if number % 6 in (0, 1, 4):
+                    suggestion = Suggestion(drawn(space, number))
+                    one.replay(number, suggestion)
+                else:
+                    (suggestion,) = one.ask(number, 1)
+                    space.check(suggestion.params)
+                other.replay(number, suggestion)
+                for sampler in (one, other):
+                    sampler.tell([finished(number, suggestion.params)])
+            assert list(one.ask(24, 1)) == list(other.ask(24, 1))
+
+    def test_learns_of_earlier_studies(self) -> None:
+        """Their trials have negative numbers, and come back from the log before everything else."""
+        for space in (MIXED, CONDITIONAL):
+            informed = self.make(space)
+            informed.inform(earlier(space, 20))
+            entries = list(history(informed, 30))
+            for entry in entries:
+                if isinstance(entry, Asked):
+                    for suggestion in entry.suggestions:
+                        space.check(suggestion.params)
+            again = self.make(space)
+            again.inform(earlier(space, 20))
+            self._continues(again, entries, len(entries) // 2)
+
+    def test_constraints_are_borne(self) -> None:
+        """Told as values and as their violation; of usage too, which may be missing."""
+        sampler = self.make(MIXED, constraints=_LATENCY)
+        for number in range(20):
+            (suggestion,) = sampler.ask(number, 1)
+            MIXED.check(suggestion.params)
+            values = {"loss": trial_seed(number, 0) / 2**31, "latency_ms": number / 5.0, "accuracy": number / 20.0}
+            if number == 7:
+                del values["latency_ms"]
+            violation = sum(c.violation(values[c.name]) for c in _LATENCY if c.name in values)
+            state = TrialState.PRUNED if number == 3 else TrialState.COMPLETE
+            sampler.tell([Trial(number, state, suggestion.params, values, last_step=4, violation=violation)])
+        MIXED.check(sampler.ask(20, 1)[0].params)
+
+    def test_invalid_parameters_are_borne(self) -> None:
+        """Nothing but trials whose parameters are bad themselves, then some that are not."""
+        sampler = self.make(CONDITIONAL)
+        for number in range(24):
+            (suggestion,) = sampler.ask(number, 1)
+            CONDITIONAL.check(suggestion.params)
+            trial = finished(number, suggestion.params)
+            if number < 16 or number % 2:
+                failure = Failed(FailureKind.INVALID_PARAMS, "no such kernel")
+                trial = Trial(number, TrialState.FAIL, suggestion.params, {}, failure=failure)
+            sampler.tell([trial])
+
+    def test_waits_only_while_something_runs(self) -> None:
+        """A new sampler, and one whose trials have all ended, has nothing to wait for."""
+        assert not self.make(MIXED).waits
+        sampler = self.make(MIXED)
+        running: dict[int, Params] = {}
+        for entry in history(sampler, 30):  # which asserts it at every step
+            if isinstance(entry, Asked):
+                running |= {entry.first + k: suggestion.params for k, suggestion in enumerate(entry.suggestions)}
+            elif isinstance(entry, Trial):
+                del running[entry.number]
+        sampler.tell([finished(number, params) for number, params in running.items()])
+        assert not sampler.waits
+
+    def test_reports_are_borne(self) -> None:
+        """Reports of running trials, steps rising, some of them late."""
+        sampler = self.make(MIXED)
+        asked = sampler.ask(0, 4)
+        if sampler.wants_reports:
+            for step in range(1, 5):
+                for number in range(len(asked)):
+                    sampler.report(number, step * 2, {"loss": trial_seed(number, step) / 2**31})
+        sampler.tell([finished(number, s.params) for number, s in enumerate(asked)])
+        if sampler.wants_reports:
+            sampler.report(1, 99, {"loss": 0.5})
+            sampler.report(2, 100, {"something else": 0.5})
+        MIXED.check(sampler.ask(len(asked), 1)[0].params)
