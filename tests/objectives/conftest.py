@@ -42,11 +42,13 @@ class Recorder:
 class Bench:
     """One study of one set of parameters: every parameter is a constant unless a space is given."""
 
-    def __init__(self, params=None, *, metric="accuracy", goal="maximize", seed=3, space=None, **options) -> None:
+    def __init__(
+        self, params=None, *, metric="accuracy", goal="maximize", seed=3, space=None, spec=None, **options
+    ) -> None:
         self.params = dict(params or {"random_state": 0})
         self.space = space or SearchSpace({name: Constant(value) for name, value in self.params.items()})
         metrics = (Metric(metric, goal),) if isinstance(metric, str) else tuple(metric)
-        self.spec = StudySpec("bench", metrics, self.space, PluginSpec("estimator", options), seed=seed)
+        self.spec = StudySpec("bench", metrics, self.space, PluginSpec("estimator", options), seed=seed, **(spec or {}))
         self.objective = Estimator(**options)
 
     def prepare(self) -> Bench:

@@ -37,7 +37,7 @@ def goals(name: str, task: Task, classes: tuple[int, ...]) -> Any:
     goal: Goal
     for goal in ("maximize", "minimize"):
         try:
-            resolve_metrics([Metric(name, goal)], (), task, classes, None)
+            resolve_metrics([Metric(name, goal)], {}, task, classes, None)
             return goal
         except SweepError as error:
             reason = str(error)
@@ -55,7 +55,7 @@ def test_every_scorer_gives_what_scikit_learn_gives_or_says_why_not(fitted, tabl
             assert "does not suit" in goal
             continue
         assert goal == "maximize"
-        metrics = resolve_metrics([Metric(name, goal)], (), task, classes, None)
+        metrics = resolve_metrics([Metric(name, goal)], {}, task, classes, None)
         said = respond(model, x, task, metrics.wanted(model))
         assert metrics.score(y, said, None)[name] == pytest.approx(get_scorer(name)(model, x, y)), name
         scored += 1
@@ -68,7 +68,7 @@ def test_every_scorer_gives_what_scikit_learn_gives_or_says_why_not(fitted, tabl
 )
 def test_short_names_report_the_positive_quantity(fitted, name, expected):
     model, x, y, task, classes = fitted["numbers"]
-    metrics = resolve_metrics([Metric(name, "minimize")], (), task, classes, None)
+    metrics = resolve_metrics([Metric(name, "minimize")], {}, task, classes, None)
     value = metrics.score(y, respond(model, x, task, ("predict",)), None)[name]
     assert value == pytest.approx(expected(y, model.predict(x)))
     assert value > 0
@@ -77,7 +77,7 @@ def test_short_names_report_the_positive_quantity(fitted, name, expected):
 def test_loss_and_error_of_classes(fitted):
     model, x, y, task, classes = fitted["three"]
     names = ("log_loss", "logloss", "error")
-    metrics = resolve_metrics([Metric(name, "minimize") for name in names], (), task, classes, None)
+    metrics = resolve_metrics([Metric(name, "minimize") for name in names], {}, task, classes, None)
     values = metrics.score(y, respond(model, x, task, metrics.wanted(model)), None)
     loss = log_loss(y, model.predict_proba(x))
     assert values == pytest.approx(
@@ -94,7 +94,7 @@ def test_every_name_on_offer_suits_its_task():
 def test_row_weights_weigh_the_score(fitted):
     model, x, y, task, classes = fitted["two"]
     weights = np.random.default_rng(0).random(len(y))
-    metrics = resolve_metrics([Metric("accuracy", "maximize")], (), task, classes, None)
+    metrics = resolve_metrics([Metric("accuracy", "maximize")], {}, task, classes, None)
     value = metrics.score(y, respond(model, x, task, ("predict",)), weights)["accuracy"]
     assert value == pytest.approx(accuracy_score(y, model.predict(x), sample_weight=weights))
 
@@ -117,7 +117,7 @@ def test_own_functions_see_the_labels_of_the_table(fitted, tmp_path):
     module = f"own_{abs(hash(str(tmp_path)))}"
     (tmp_path / f"{module}.py").write_text(OWN)
     wanted = [Metric(f"{module}:cost", "minimize"), Metric(f"{module}:surprise", "maximize")]
-    metrics = resolve_metrics([*wanted, Metric(f"{module}:f2", "maximize")], (), task, ("bad", "good"), tmp_path)
+    metrics = resolve_metrics([*wanted, Metric(f"{module}:f2", "maximize")], {}, task, ("bad", "good"), tmp_path)
     said = respond(model, x, task, metrics.wanted(model))
     values = list(metrics.score(y, said, None).values())
     assert values[0] == pytest.approx(((y == 0) & (model.predict(x) == 1)).mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tuner.errors import InvalidParams, ObjectiveError, SweepError
@@ -11,11 +11,48 @@ from tuner.objectives._metrics import Metrics
 from tuner.objectives._parameters import CHOICE, PREPROCESS, SplitParams, plain_name, split_params
 from tuner.objectives._preprocess import Choices
 from tuner.space import Categorical, Constant, SearchSpace, matches
+from tuner.study import StudySpec
 from tuner.trial import ParamValue
 
-__all__ = ["FROM_SPACE", "check_names", "check_preprocess", "constants_for", "families", "reachable", "usable_example"]
+__all__ = [
+    "FROM_SPACE",
+    "check_names",
+    "check_preprocess",
+    "check_reports",
+    "constants_for",
+    "families",
+    "reachable",
+    "usable_example",
+]
 
 FROM_SPACE = "from_space"
+
+
+def check_reports(spec: StudySpec, fidelities: Iterable[str]) -> None:
+    """Raise when something of the study waits for reports and no estimator of it makes any.
+
+    Raises:
+        SweepError: A pruner would never see a report, or a budget of steps would be one of trials.
+    """
+    if any(fidelity != "none" for fidelity in fidelities):
+        return
+    mend = "validate by {kind: cv}, which reports every fold, or use an estimator with boosting rounds or epochs"
+    if spec.pruner.type != "none":
+        raise SweepError(
+            "would never see a report: trials of this estimator with this validation have no steps",
+            path="pruner",
+            got=spec.pruner.type,
+            expected="pruner: none",
+            hint=mend,
+        )
+    if spec.limits.steps is not None:
+        raise SweepError(
+            "nothing is reported: trials of this estimator with this validation have no steps",
+            path="limits.steps",
+            got=spec.limits.steps,
+            expected="limits.trials",
+            hint=mend,
+        )
 
 
 def families(estimator: object, space: SearchSpace) -> list[str]:

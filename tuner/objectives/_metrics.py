@@ -17,8 +17,10 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from tuner.core.outcomes import MEASURED
 from tuner.errors import ObjectiveError, SweepError, closest
 from tuner.objectives._imports import import_path
+from tuner.objectives._measures import MEASURES
 from tuner.objectives._stand_in import Need, needs_of, stand_in, takes_weights
 from tuner.registry.predictor import Responses, Task
 from tuner.study import Metric
@@ -162,13 +164,13 @@ def _scorer_name(name: str) -> tuple[str, float, float]:
 
 
 def resolve_metrics(
-    metrics: Sequence[Metric], extra: Sequence[str], task: Task, classes: tuple[Any, ...], base: Path | None
+    metrics: Sequence[Metric], extra: Mapping[str, str], task: Task, classes: tuple[Any, ...], base: Path | None
 ) -> Metrics:
     """Find every metric and check that it suits the task, the number of classes and its goal.
 
     Args:
         metrics: The study's, with goals.
-        extra: Names of metrics that are computed besides.
+        extra: Names of metrics that are computed besides, and where in the sweep each is named.
         task: What is learned.
         classes: The target's labels; empty for regression.
         base: Where modules beside the sweep file lie.
@@ -178,9 +180,10 @@ def resolve_metrics(
         ObjectiveError: A user's function cannot be imported.
     """
     goals: Mapping[str, str | None] = {**dict.fromkeys(extra), **{metric.name: metric.goal for metric in metrics}}
+    places = {**extra, **{metric.name: "metric.name" for metric in metrics}}
     resolved = []
-    for name in [*[m.name for m in metrics], *[n for n in extra if n not in {m.name for m in metrics}]]:
-        metric = _custom(name, base) if ":" in name else _known(name, task, len(classes))
+    for name in dict.fromkeys([*[m.name for m in metrics], *extra]):
+        metric = _custom(name, base) if ":" in name else _known(name, task, len(classes), places[name])
         goal = goals[name]
         if ":" not in name and goal is not None:
             _check_goal(name, goal, maximized=metric.sign > 0)
@@ -219,21 +222,24 @@ def _custom(name: str, base: Path | None) -> _Resolved:
     return _Resolved(name, function, (needs,), kind="function")
 
 
-def _known(name: str, task: Task, n_classes: int) -> _Resolved:
+def _known(name: str, task: Task, n_classes: int, place: str) -> _Resolved:
     scorer_name, sign, offset = _scorer_name(name)
     if scorer_name not in get_scorer_names():
-        near = closest(name, metric_names(task))
+        bound = place.startswith("constraints")
+        near = closest(name, [*metric_names(task), *MEASURES, *(MEASURED if bound else ())])
+        others = f", {', '.join([*MEASURES, *MEASURED])}" if bound else ""
         raise SweepError(
             f"there is no metric {name!r}",
-            path="metric.name",
-            expected="a name of sklearn.metrics.get_scorer_names(), a short one as rmse or log_loss, or pkg.mod:function",
+            path=place,
+            expected="a name of sklearn.metrics.get_scorer_names(), a short one as rmse or log_loss, or pkg.mod:function"
+            + others,
             hint=f"did you mean {near!r}?" if near else None,
         )
     if (scorer_name in _OF_NUMBERS) != (task == "regression"):
         better = "r2 or rmse" if task == "regression" else "balanced_accuracy or roc_auc"
         raise SweepError(
             f"{name} does not suit {task}",
-            path="metric.name",
+            path=place,
             hint=f"use {better}; the task follows from the estimator",
         )
     scorer = get_scorer(scorer_name)
@@ -242,7 +248,7 @@ def _known(name: str, task: Task, n_classes: int) -> _Resolved:
         instead = _INSTEAD.get(scorer_name)
         raise SweepError(
             f"{name} does not suit a target of {n_classes} classes",
-            path="metric.name",
+            path=place,
             hint=f"use {instead}" if instead else "use balanced_accuracy or log_loss",
         )
     return _Resolved(name, scorer, needs, sign, offset, weighted=takes_weights(scorer, task, n_classes))

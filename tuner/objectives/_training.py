@@ -11,12 +11,14 @@ from tuner.core.ports import Context
 from tuner.errors import InvalidParams, SweepError, closest
 from tuner.objectives._boosters import LightGBMStepper, XGBoostStepper, booster_kind
 from tuner.objectives._folds import Prepared
+from tuner.objectives._measures import Meter
 from tuner.objectives._metrics import Metrics
 from tuner.objectives._steps import EpochStepper, Job, PlainStepper, Stepper, takes_epochs
 
-__all__ = ["Fidelity", "choose_fidelity", "fit_to", "parse_fidelity", "train_by_folds", "train_by_steps"]
+__all__ = ["Fidelity", "Measuring", "choose_fidelity", "fit_to", "parse_fidelity", "train_by_folds", "train_by_steps"]
 
 Fidelity = Literal["boosting_rounds", "epochs", "folds", "none"]
+Measuring = tuple[Metrics, Meter]
 _FITS = {
     "boosting_rounds": "an XGBoost or LightGBM estimator",
     "epochs": "an estimator with partial_fit and max_iter, as SGDClassifier or MLPClassifier",
@@ -119,51 +121,63 @@ def fit_to(job: Job, fold: Prepared, fidelity: Fidelity, steps: int | None) -> A
 
 
 def train_by_steps(
-    jobs: Sequence[tuple[Job, Prepared]], fidelity: Fidelity, metrics: Metrics, context: Context, every: int
+    jobs: Sequence[tuple[Job, Prepared]], fidelity: Fidelity, measuring: Measuring, context: Context, every: int
 ) -> dict[str, float]:
     """All folds step by step, each report the mean over the folds after that many steps.
 
     Returns:
-        The means after the last step, which is always reported.
+        The means after the last step, which is always reported, and what is measured besides.
     """
-    steppers = [make_stepper(job, fold, fidelity) for job, fold in jobs]
+    metrics, meter = measuring
+    with meter.fitting():
+        steppers = [make_stepper(job, fold, fidelity) for job, fold in jobs]
+    first, rows = steppers[0], _rows(jobs[0][1])
     step = 0
     while True:
-        for stepper in steppers:
-            if not stepper.finished:
-                _advance(stepper)
+        with meter.fitting():
+            for stepper in steppers:
+                if not stepper.finished:
+                    _advance(stepper)
         step += 1
         done = all(stepper.finished for stepper in steppers)
         if done or step % every == 0:
             scores = [_score(metrics, stepper, fold) for stepper, (_, fold) in zip(steppers, jobs, strict=True)]
             values = _mean(scores)
-            context.report(step, values)
+            context.report(step, values | meter.report(first.model, rows, len(jobs)))
             if done:
-                return values
+                return values | meter.final(first.model, rows, len(jobs))
 
 
 def train_by_folds(
     count: int,
     make: Callable[[int], tuple[Job, Prepared]],
     fidelity: Fidelity,
-    metrics: Metrics,
+    measuring: Measuring,
     context: Context,
 ) -> dict[str, float]:
     """One fold after the other; with fidelity ``folds`` each is reported as the mean over the folds so far.
 
     Returns:
-        The means over all folds.
+        The means over all folds, and what is measured besides.
     """
+    metrics, meter = measuring
     scores: list[dict[str, float]] = []
     for index in range(count):
         job, fold = make(index)
-        stepper = make_stepper(job, fold, fidelity)
-        for _ in range(stepper.n_steps):
-            _advance(stepper)
+        with meter.fitting():
+            stepper = make_stepper(job, fold, fidelity)
+            for _ in range(stepper.n_steps):
+                _advance(stepper)
         scores.append(_score(metrics, stepper, fold))
         if fidelity == "folds":
-            context.report(index + 1, _mean(scores))
-    return _mean(scores)
+            context.report(index + 1, _mean(scores) | meter.report(stepper.model, _rows(fold), index + 1))
+    return _mean(scores) | meter.final(stepper.model, _rows(fold), count)
+
+
+def _rows(fold: Prepared) -> Any:
+    """The validation rows, as a model takes them."""
+    assert fold.valid is not None
+    return fold.valid.x
 
 
 def _score(metrics: Metrics, stepper: Stepper, fold: Prepared) -> dict[str, float]:

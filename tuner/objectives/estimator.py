@@ -21,6 +21,7 @@ from tuner.objectives import _checks as checks
 from tuner.objectives._build import Blueprint, read_blueprint
 from tuner.objectives._data import load
 from tuner.objectives._folds import Preparation, Prepared
+from tuner.objectives._measures import Meter, what_is_wanted
 from tuner.objectives._metrics import Metrics, resolve_metrics
 from tuner.objectives._parameters import SplitParams, split_params
 from tuner.objectives._pickle import dump
@@ -85,7 +86,8 @@ class Estimator(Objective):
             override; ``none`` or False hands the estimator a table with named columns; None for what suits the estimator.
         class_weight: ``balanced``, or a mapping from classes to weights: how much rows of a class count in fitting. None
             for all the same. Scores are not weighted by it.
-        metrics: Names of metrics to compute besides the study's.
+        metrics: Names of metrics to compute besides the study's; also ``predict_ms``, ``fit_s`` and ``model_mib``, which are
+            measured (see ``tuner.objectives._measures``). What constraints name is computed anyhow.
         base: Folder from which relative paths count and in which modules are looked for; None for the working directory.
 
     Raises:
@@ -134,6 +136,8 @@ class Estimator(Objective):
     _blueprints: dict[str | None, Blueprint]
     _fidelities: dict[str | None, Fidelity]
     _metrics: Metrics
+    _measures: tuple[str, ...]
+    _first_metric: str
     _splits: Splits
     _preparation: Preparation
 
@@ -152,7 +156,9 @@ class Estimator(Objective):
         raw = load(self._data, self._base, self._validation.groups)
         task = self._task() or infer_task(raw.target)
         table = make_table(raw, self._data, task)
-        self._metrics = resolve_metrics(spec.metrics, self._extra, task, table.classes, self._base)
+        wanted = what_is_wanted(spec, self._extra)
+        self._metrics = resolve_metrics(wanted.metrics, wanted.extra, task, table.classes, self._base)
+        self._measures, self._first_metric = wanted.measures, spec.metric.name
         self._splits = make_splits(table, self._validation, self._test_size, self._seed)
         self._preparation = Preparation(table, self._splits, self._weights_by_class(table), self._seed)
         self._check_families(spec)
@@ -213,6 +219,7 @@ class Estimator(Objective):
             self._fidelities[family] = choose_fidelity(
                 self._wanted_fidelity, example, cv=self._validation.kind == "cv", several=several
             )
+        checks.check_reports(spec, self._fidelities.values())
 
     def _choices_of(self, blueprint: Blueprint, chosen: Mapping[str, Any]) -> Choices | None:
         if self._as_frame or blueprint.traits.frame:
@@ -225,6 +232,7 @@ class Estimator(Objective):
         split = split_params(params)
         fidelity = self._fidelities[split.estimator]
         folds = self._splits.folds
+        measuring = self._metrics, Meter(self._measures, self._first_metric, self._preparation.table.task)
 
         def prepared(index: int) -> tuple[Job, Prepared]:
             job, choices = self._job(split, threads)
@@ -233,8 +241,8 @@ class Estimator(Objective):
         with _bounded(threads):
             if fidelity in ("boosting_rounds", "epochs"):
                 jobs = [prepared(index) for index in range(len(folds))]
-                return train_by_steps(jobs, fidelity, self._metrics, context, self._every)
-            return train_by_folds(len(folds), prepared, fidelity, self._metrics, context)
+                return train_by_steps(jobs, fidelity, measuring, context, self._every)
+            return train_by_folds(len(folds), prepared, fidelity, measuring, context)
 
     def _job(self, split: SplitParams, threads: int) -> tuple[Job, Choices | None]:
         blueprint = self._blueprints[split.estimator]

@@ -29,6 +29,7 @@ _SCORES = frozenset(
         "ndcg", "mrr", "bleu", "rouge", "reward", "specificity", "sensitivity", "throughput", "corrcoef", "mcc", "kappa",
     }
 )  # fmt: skip
+_MEASURES = ("predict_ms", "fit_s", "model_mib")  # of the estimator objective
 _SCORERS = ("neg_", "d2_", "explained_variance", "positive_likelihood_ratio")
 
 
@@ -39,6 +40,8 @@ def known_goal(name: str) -> Goal | None:
     """
     if name.lower().startswith(_SCORERS):
         return "maximize"
+    if name in _MEASURES:
+        return "minimize"
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
     loss, score = bool(words & _LOSSES), bool(words & _SCORES)
     if loss == score or words & {"neg", "negative"}:
