@@ -12,6 +12,7 @@ import pytest
 from tuner import plugins
 from tuner.core.ports import Problem, Pruner, Sampler, Suggestion
 from tuner.errors import PluginNotFound, SweepError
+from tuner.pruners.median import MedianPruner
 from tuner.space import Float, SearchSpace
 from tuner.study import Metric, PluginSpec
 
@@ -218,3 +219,37 @@ def test_the_port_comes_before_the_options():
     assert isinstance(plugins.build("sampler", PluginSpec("random"), problem), Sampler)
     with pytest.raises(SweepError, match="has no option 'problem'"):
         plugins.build("sampler", PluginSpec("random", {"problem": 3}), problem)
+
+
+def wrapped(pruner: Any, **options: Any) -> Any:
+    return plugins.build("pruner", PluginSpec("patient", {"patience": 1, "pruner": pruner, **options}), LOSS)
+
+
+def test_an_option_may_be_a_plugin_of_the_same_kind():
+    for form in (
+        "median",
+        {"type": "median"},
+        {"type": "patient", "patience": 2, "pruner": "median"},
+        MedianPruner(LOSS),
+    ):
+        assert isinstance(wrapped(form), Pruner)
+
+
+@pytest.mark.parametrize(
+    ("pruner", "path"),
+    [
+        ("medain", "pruner.pruner"),
+        ({"type": "medain"}, "pruner.pruner.type"),
+        ({"n_warmup_steps": 3}, "pruner.pruner"),
+        (3, "pruner.pruner"),
+        ({"type": "median", "interval_steps": 0}, "pruner.pruner.interval_steps"),
+        ({"type": "median", "eta": 3}, "pruner.pruner.eta"),
+        ({"type": "patient", "patience": 1, "pruner": {"type": "asha", "eta": 1}}, "pruner.pruner.pruner.eta"),
+        ({"type": "patient", "patience": 1, "pruner": "ahsa"}, "pruner.pruner.pruner"),
+        ({"type": "nowhere:Pruner"}, "pruner.pruner.type"),
+    ],
+)
+def test_what_is_wrong_with_an_inner_plugin_is_told_with_its_place(pruner, path):
+    with pytest.raises(SweepError) as caught:
+        wrapped(pruner)
+    assert caught.value.path == path

@@ -106,6 +106,9 @@ def _outsider(kind: str, name: str, port: type) -> type[Any]:
 def build(kind: str, spec: PluginSpec, *arguments: Any) -> Any:
     """An instance of a plug-in: ``Class(*arguments, **spec.options)``, the options' names and plain types checked first.
 
+    An option that is annotated with the plug-in's own port stands for a plug-in of the same kind, for example the pruner that
+    another one wraps: a name, or a mapping with ``type`` and options. It is built with the same arguments.
+
     Raises:
         PluginNotFound: As for ``load``.
         SweepError: An option is unknown, missing, of the wrong type, or refused by the plug-in; ``path`` names it where it
@@ -120,8 +123,9 @@ def build(kind: str, spec: PluginSpec, *arguments: Any) -> Any:
         if p.default is p.empty and p.name not in spec.options:
             raise SweepError(f"{kind} {spec.type!r} needs the option {p.name!r}", path=f"{kind}.{p.name}")
     _check_types(kind, spec, found)
+    inner = _inner(kind, spec, found, arguments)
     try:
-        return found(*arguments, **spec.options)
+        return found(*arguments, **{**spec.options, **inner})
     except (ValueError, TypeError) as error:
         raise SweepError(
             f"{kind} {spec.type!r} refuses its options: {error}", path=kind, got=dict(spec.options)
@@ -140,15 +144,48 @@ def _check_names(kind: str, spec: PluginSpec, known: Sequence[str]) -> None:
             )
 
 
+def _inner(kind: str, spec: PluginSpec, found: type[Any], arguments: Sequence[Any]) -> dict[str, Any]:
+    """The options that stand for plug-ins of the same kind, built."""
+    port = _PORTS[kind][1]
+    built: dict[str, Any] = {}
+    for option, hint in _hints(found).items():
+        value = spec.options.get(option)
+        if value is None or isinstance(value, port) or port not in (hint, *get_args(hint)):
+            continue
+        path = f"{kind}.{option}"
+        inner = _inner_spec(kind, path, value)
+        try:
+            built[option] = build(kind, inner, *arguments)
+        except SweepError as error:
+            error.path = path + (error.path or "").removeprefix(kind)
+            raise
+        except PluginNotFound as error:
+            named = f"{path}.type" if isinstance(value, Mapping) else path
+            raise SweepError(str(error).partition("\n")[0], path=named, hint=error.hint) from error
+    return built
+
+
+def _inner_spec(kind: str, path: str, value: object) -> PluginSpec:
+    if isinstance(value, str):
+        return PluginSpec(value)
+    if isinstance(value, Mapping) and isinstance(value.get("type"), str):
+        return PluginSpec(value["type"], {name: option for name, option in value.items() if name != "type"})
+    raise SweepError(f"must be a {kind}", path=path, got=value, expected="a name, or {type: a name, its options}")
+
+
+def _hints(found: type[Any]) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(found.__init__)
+    except (NameError, TypeError):  # an outsider's annotations need not be importable at run time
+        return {}
+
+
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", NoneType: "null"}
 
 
 def _check_types(kind: str, spec: PluginSpec, found: type[Any]) -> None:
     """Check options whose annotations are plain: true/false, numbers, texts, null, literals and unions of these."""
-    try:
-        hints = get_type_hints(found.__init__)
-    except (NameError, TypeError):  # an outsider's annotations need not be importable at run time
-        return
+    hints = _hints(found)
     for option, value in spec.options.items():
         accepted = _plain_types(hints.get(option))
         if accepted and not any(_is(value, one) for one in accepted):

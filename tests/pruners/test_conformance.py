@@ -12,7 +12,11 @@ from tuner.core.ports import Pruner
 from tuner.study import Goal, Metric, PluginSpec
 from tuner.testing.pruners import PrunerTestCase
 
-NEEDED: Mapping[str, Mapping[str, Any]] = {"hyperband": {"max": 27}, "threshold": {"upper": 1.3}}
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "hyperband": {"max": 27},
+    "patient": {"patience": 1, "pruner": "median"},
+    "threshold": {"upper": 1.3},
+}
 """Options without which a pruner is not built."""
 
 
@@ -24,7 +28,9 @@ class TestEveryPruner(PrunerTestCase):
         self.spares_the_best = request.param != "threshold"
 
     def make(self, goal: Goal = "minimize") -> Pruner:
-        if self.spec.type == "threshold" and goal == "maximize":  # absolute bounds: their mirror image is another option
+        if (
+            self.spec.type == "threshold" and goal == "maximize"
+        ):  # absolute bounds: their mirror image is another option
             pruner: Pruner = plugins.build("pruner", PluginSpec("threshold", {"lower": -1.3}), Metric("loss", goal))
             return pruner
         return super().make(goal)
@@ -44,6 +50,6 @@ OTHERS = {
 
 
 class TestPrunersWithOtherOptions(PrunerTestCase):
-    @pytest.fixture(params=OTHERS.values(), ids=OTHERS.keys(), autouse=True)
+    @pytest.fixture(params=list(OTHERS.values()), ids=list(OTHERS), autouse=True)
     def chosen(self, request):
         self.spec = request.param
