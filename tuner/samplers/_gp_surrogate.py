@@ -1,0 +1,78 @@
+"""One quantity as a Gaussian process over a space: fitted to what is known, with the trials that still run believed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.samplers._gp_features import Features
+from tuner.samplers._gp_model import Hyper, Posterior, fit
+from tuner.samplers._gp_records import Observations
+
+__all__ = ["Surrogate"]
+
+Array = NDArray[np.float64]
+
+MOST_FITTED = 200
+"""How many observations the hyperparameters are fitted to."""
+MOST_KNOWN = 500
+"""How many observations the posterior knows: it bounds the cost of a suggestion in a long study."""
+MOST_BELIEVED = 100
+"""How many running trials are believed in one after another; of more, the most promising ones are."""
+
+
+class Surrogate:
+    """A posterior over rows of a space.
+
+    Of more observations than can be afforded it takes the best half, and of the others evenly by their number: what matters
+    is where the good ones lie, the rest only needs to be kept away from.
+
+    Args:
+        features: Rows -> points.
+        known: At least one observation.
+        values: What is modelled, about standardised, shape (n,).
+        extra: Variance of the values' own uncertainty, shape (n,).
+
+    Raises:
+        numpy.linalg.LinAlgError: The kernel matrix cannot be factorised.
+    """
+
+    def __init__(self, features: Features, known: Observations, values: Array, extra: Array) -> None:
+        self._features = features
+        chosen = _thinned(values, MOST_KNOWN)
+        points = features(known.rows[chosen], known.earlier[chosen])
+        values, extra = values[chosen], extra[chosen]
+        few = _thinned(values, MOST_FITTED)
+        hyper: Hyper = fit(points[few], features.groups, values[few], extra[few])
+        self._base = Posterior(hyper, points, features.groups, values, extra)
+        self._posterior = self._base.copy()
+        self._believed: list[int] = []
+
+    def believe(self, numbers: Sequence[int], rows: Array) -> None:
+        """Take running trials into account, by rising number; those believed in before need not be computed again."""
+        if len(numbers) > MOST_BELIEVED:
+            mean, _ = self._base.predict(self._features(rows))
+            kept = np.sort(np.argsort(mean, kind="stable")[:MOST_BELIEVED])
+            numbers, rows = [numbers[k] for k in kept], rows[kept]
+        known = len(self._believed)
+        if list(numbers[:known]) != self._believed:
+            self._posterior, self._believed, known = self._base.copy(), [], 0
+        for number, point in zip(numbers[known:], self._features(rows[known:]), strict=True):
+            self._posterior.believe(point)
+            self._believed.append(number)
+
+    def predict(self, rows: Array) -> tuple[Array, Array]:
+        """Mean and variance at snapped rows, shape (m, d): two arrays of shape (m,)."""
+        return self._posterior.predict(self._features(rows))
+
+
+def _thinned(values: Array, most: int) -> NDArray[np.intp]:
+    """Positions of at most ``most`` values, rising: the least half of them, and of the others evenly by position."""
+    if len(values) <= most:
+        return np.arange(len(values))
+    order = np.argsort(values, kind="stable")
+    best, others = order[: most // 2], np.sort(order[most // 2 :])
+    even = np.linspace(0, len(others) - 1, most - most // 2).round().astype(np.intp)
+    return np.sort(np.concatenate([best, others[even]]))
