@@ -14,6 +14,7 @@ from tuner.testing.pruners import PrunerTestCase
 
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "hyperband": {"max": 27},
+    "optuna": {"class": "optuna.pruners:ThresholdPruner", "upper": 1.3},
     "patient": {"patience": 1, "pruner": "median"},
     "threshold": {"upper": 1.3},
 }
@@ -25,13 +26,14 @@ class TestEveryPruner(PrunerTestCase):
     def chosen(self, request):
         self.spec = PluginSpec(request.param, NEEDED.get(request.param, {}))
         self.stops = request.param != "none"
-        self.spares_the_best = request.param != "threshold"
+        self.spares_the_best = request.param not in ("threshold", "optuna")
+        if request.param == "optuna":  # its study keeps every report of every trial
+            self.forgets, self.limit_s = False, 1e-3
 
     def make(self, goal: Goal = "minimize") -> Pruner:
-        if (
-            self.spec.type == "threshold" and goal == "maximize"
-        ):  # absolute bounds: their mirror image is another option
-            pruner: Pruner = plugins.build("pruner", PluginSpec("threshold", {"lower": -1.3}), Metric("loss", goal))
+        if "upper" in self.spec.options and goal == "maximize":  # absolute bounds: the mirror image is another option
+            options = {**self.spec.options, "upper": None, "lower": -1.3}
+            pruner: Pruner = plugins.build("pruner", PluginSpec(self.spec.type, options), Metric("loss", goal))
             return pruner
         return super().make(goal)
 
@@ -45,6 +47,9 @@ OTHERS = {
     "asha 2.5": PluginSpec("asha", {"reduction_factor": 2.5}),
     "asha promotes": PluginSpec("asha", {"promote": True}),
     "asha promotes up to 9": PluginSpec("asha", {"promote": True, "max": 9, "eta": 2}),
+    "patient asha": PluginSpec("patient", {"patience": 0, "min_delta": 0.01, "pruner": {"type": "asha", "eta": 2}}),
+    "patient alone": PluginSpec("patient", {"patience": 2}),
+    "wilcoxon of means": PluginSpec("wilcoxon", {"values": "mean", "p_threshold": 0.4}),
     "hyperband promotes": PluginSpec("hyperband", {"promote": True, "max": 12, "eta": 2}),
 }
 

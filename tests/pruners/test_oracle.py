@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.core.ports import Pruner, Verdict
+from tests.pruners.oracle import Oracle
+from tuner.core.ports import Pruner
 from tuner.pruners.asha import AshaPruner
 from tuner.pruners.hyperband import HyperbandPruner
 from tuner.pruners.median import MedianPruner
@@ -17,36 +18,8 @@ from tuner.pruners.patient import PatientPruner
 from tuner.pruners.percentile import PercentilePruner
 from tuner.pruners.threshold import ThresholdPruner
 from tuner.pruners.wilcoxon import WilcoxonPruner
-from tuner.study import Goal, Metric
+from tuner.study import Metric
 from tuner.testing.pruners import run_course
-from tuner.trial import Trial, TrialState
-
-STATES = {
-    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
-    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
-    TrialState.FAIL: optuna.trial.TrialState.FAIL,
-}
-
-
-class Oracle(Pruner):
-    """An Optuna study that is told what our pruner is told, in the same order."""
-
-    def __init__(self, goal: Goal, pruner: optuna.pruners.BasePruner) -> None:
-        self.study = optuna.create_study(direction=goal, pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=1))
-        self.trials: dict[int, optuna.Trial] = {}
-
-    def admit(self, trial: int) -> None:
-        self.trials[trial] = self.study.ask()
-
-    def judge(self, trial: int, step: int, value: float) -> Verdict | None:
-        self.trials[trial].report(value, step)
-        return Verdict("stop", f"stopped at step {step}") if self.trials[trial].should_prune() else None
-
-    def finish(self, trial: Trial) -> None:
-        state = STATES[trial.state]
-        values = trial.values["loss"] if trial.state == TrialState.COMPLETE else None
-        self.study.tell(self.trials[trial.number], values, state=state)
-
 
 goals = st.sampled_from(["minimize", "maximize"])
 seeds = st.integers(0, 10**9)
