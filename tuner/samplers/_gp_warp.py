@@ -11,14 +11,16 @@ Array = NDArray[np.float64]
 
 _LAMBDAS = np.linspace(-2.0, 1.0, 31)
 _MOST = 1e150
+_TENTH = 1.2816  # how far the lowest tenth of a normal distribution lies below its middle, in standard deviations
 
 
 class Warp:
     """A rising map, fitted to values of which small ones are good; its results have mean 0 and variance 1.
 
     The power transform of Yeo and Johnson, 2000, as HEBO uses it (Cowen-Rivers et al., 2022), its exponent chosen by maximal
-    likelihood from a grid. Deviation: exponents above 1 are left out. They would stretch the bad side and press the good
-    values together, where differences matter most. Values that are not finite count as the worst.
+    likelihood from a grid. Deviations: values are scaled by their good half, which a diverged trial
+    cannot touch; and exponents above 1 are left out, which would stretch the bad side and press the good values together,
+    where differences matter most.
 
     Args:
         values: At least one, any finite numbers; shape (n,).
@@ -26,8 +28,8 @@ class Warp:
 
     def __init__(self, values: Array) -> None:
         tame = np.clip(values, -_MOST, _MOST)
-        self._centre = float(np.mean(tame * 0.5) * 2.0)
-        self._scale = _deviation(tame, self._centre)
+        self._centre = float(np.median(tame * 0.5) * 2.0)
+        self._scale = _spread(tame, self._centre)
         self._power = 1.0
         self._shift, self._stretch = 0.0, 1.0
         if self._scale == 0.0:
@@ -56,13 +58,18 @@ class Warp:
         return result
 
 
-def _deviation(values: Array, centre: float) -> float:
-    """The standard deviation, 0.0 where it is lost in rounding; squares of huge numbers are not taken."""
+def _spread(values: Array, centre: float) -> float:
+    """How far the good half reaches, as a standard deviation; of all values where it has no width; 0.0 lost in rounding.
+
+    One diverged trial may be worse by orders of magnitude: no scale that it has a part in leaves a difference between others.
+    """
+    least = max(1e-13 * abs(centre), 1e-300)
+    reach = (centre - float(np.quantile(values, 0.1))) / _TENTH
+    if reach > least:
+        return reach
     away = values - centre
     largest = float(np.abs(away).max())
-    if largest <= 1e-13 * abs(centre) or largest < 1e-300:
-        return 0.0
-    return largest * float(np.sqrt(np.mean((away / largest) ** 2)))
+    return largest * float(np.sqrt(np.mean((away / largest) ** 2))) if largest > least else 0.0
 
 
 def _yeo_johnson(values: Array, power: float) -> Array:
