@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class Problem(Objective):
         self.name, self.group, self.space, self.steps = name, group, space, steps
         self.by_step = len(steps) > 1
         self._kept: dict[str, Course] = {}
+        self.spent_s = 0.0  # CPU seconds of evaluations, which no driver is charged with
 
     @abstractmethod
     def _course(self, params: Params) -> Course:
@@ -57,6 +59,7 @@ class Problem(Objective):
 
     def course(self, params: Params) -> Course:
         """The course of a set of parameters: the same for the same parameters, whoever asks and whenever."""
+        began_s = time.process_time()
         key = json.dumps(dict(params), sort_keys=True)
         course = self._kept.get(key)
         if course is None:
@@ -64,6 +67,7 @@ class Problem(Objective):
             if len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = course
+        self.spent_s += time.process_time() - began_s
         return course
 
     def __call__(self, params: Params) -> float:

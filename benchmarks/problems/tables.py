@@ -1,7 +1,7 @@
 """Scikit-learn models on real small tables: mixed and conditional spaces, trained for real at every trial.
 
-Regret is (cross-validation error - low) / (high - low); low lies a little below the smallest error that
-any search of these benchmarks found, high is that of a constant guess. Runtimes are drawn as for BBOB: lognormal, median 60 s, sigma 0.5.
+Regret is (cross-validation error - low) / (high - low); low lies a little below the smallest error that any search of these
+benchmarks found, high is that of a constant guess. Runtimes are drawn as for BBOB: lognormal, median 60 s, sigma 0.5.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def _read(path: Path, rows: int) -> tuple[NDArray[np.float64], NDArray[np.int64]
     body = np.array(table[1:], dtype=object)
     picked = body[np.random.default_rng(0).permutation(len(body))[:rows]]
     columns = [_numbers(picked[:, j]) for j in range(picked.shape[1] - 1)]
-    return np.column_stack(columns), np.unique(picked[:, -1].astype(str), return_inverse=True)[1]
+    x = np.column_stack(columns)
+    return x, np.unique(picked[:, -1].astype(str), return_inverse=True)[1]
 
 
 def _numbers(column: NDArray[np.object_]) -> NDArray[np.float64]:
@@ -118,4 +119,4 @@ def _numbers(column: NDArray[np.object_]) -> NDArray[np.float64]:
         return np.asarray(column.astype(float).reshape(-1, 1))
     except ValueError:
         values = np.unique(column.astype(str))
-        return (column.astype(str)[:, None] == values[None, 1:]).astype(float)
+        return np.asarray(column.astype(str)[:, None] == values[None, 1:], dtype=float)
