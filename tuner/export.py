@@ -22,7 +22,7 @@ from tuner.core.codec import encode_outcome
 from tuner.core.ports import Store, StudyInfo
 from tuner.errors import TunerError, closest
 from tuner.space import Categorical, Constant, Distribution, Int
-from tuner.study import Metric
+from tuner.study import Constraint, Metric
 from tuner.trial import Attempt, ParamValue, Report, Trial, TrialState
 
 if TYPE_CHECKING:
@@ -107,12 +107,18 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
-def trial_to_dict(trial: Trial) -> dict[str, Any]:
+def trial_to_dict(trial: Trial, constraints: Sequence[Constraint] = ()) -> dict[str, Any]:
     """A trial as plain JSON data, in the one form that all commands print.
 
-    Times are ISO 8601 in UTC, or null; ``failure`` is ``{"kind", "message"}``, or null.
+    With constraints it has two fields more, ``violation`` and ``feasible``, which are null until the trial is complete. Times
+    are ISO 8601 in UTC, or null; ``failure`` is ``{"kind", "message"}``, or null.
     """
     failure = trial.failure
+    complete = trial.state is TrialState.COMPLETE
+    standing = {
+        "violation": trial.violation if complete and math.isfinite(trial.violation) else None,
+        "feasible": trial.violation == 0.0 if complete else None,
+    }
     return {
         "number": trial.number,
         "state": trial.state.value,
@@ -124,6 +130,7 @@ def trial_to_dict(trial: Trial) -> dict[str, Any]:
         "finished_at": iso_time(trial.finished_at),
         "wall_s": trial.wall_s,
         "failure": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
+        **(standing if constraints else {}),
     }
 
 
@@ -136,11 +143,11 @@ def iso_time(at_s: float | None) -> str | None:
     return None if at_s is None else _time(at_s).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def trials_frame(trials: Sequence[Trial]) -> pd.DataFrame:
+def trials_frame(trials: Sequence[Trial], constraints: Sequence[Constraint] = ()) -> pd.DataFrame:
     """A row a trial; columns ``values_<metric>`` and ``params_<name>`` for every metric and parameter that any trial has.
 
-    Columns are named as Optuna names them. Those of whole numbers and of booleans stay such where a trial has none (pandas'
-    nullable types); times are UTC.
+    With constraints there is a column ``violation``, NaN for trials that are not complete. Columns are named as Optuna names
+    them. Those of whole numbers and of booleans stay such where a trial has none (pandas' nullable types); times are UTC.
     """
     import pandas as pd
 
@@ -161,6 +168,9 @@ def trials_frame(trials: Sequence[Trial]) -> pd.DataFrame:
         "failure_kind": pd.Series([t.failure.kind.value if t.failure else None for t in trials], dtype="object"),
         "failure_message": pd.Series([t.failure.message if t.failure else None for t in trials], dtype="object"),
     }
+    if constraints:
+        violations = [t.violation if t.state is TrialState.COMPLETE else None for t in trials]
+        columns["violation"] = pd.Series(violations, dtype="float64")
     return pd.DataFrame(columns)
 
 
@@ -178,11 +188,11 @@ def _column(values: Sequence[ParamValue]) -> pd.Series[Any]:
 
 
 def _write_csv(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
-    trials_frame(store.trials(info.name)).to_csv(file, index=False)
+    trials_frame(store.trials(info.name), info.spec.constraints).to_csv(file, index=False)
 
 
 def _write_parquet(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
-    frame = trials_frame(store.trials(info.name))
+    frame = trials_frame(store.trials(info.name), info.spec.constraints)
     for name, column in frame.items():
         if column.dtype == object and not all(value is None or isinstance(value, str) for value in column):
             # Parquet's columns have one type: choices of several types are written as JSON, "auto" with its quotes.
@@ -204,7 +214,7 @@ def _write_json(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
     }
     trials = store.trials(info.name)
     file.write(b'{"study": ' + _json(head))
-    _write_list(file, "trials", (trial_to_dict(trial) for trial in trials))
+    _write_list(file, "trials", (trial_to_dict(trial, info.spec.constraints) for trial in trials))
     _write_list(file, "attempts", (attempt_to_dict(attempt) for attempt in store.attempts(info.name)))
     reports_of = _reports_by_trial(store, info.name, trials)
     _write_list(file, "reports", (report_to_dict(report) for trial in trials for report in reports_of(trial.number)))
@@ -359,9 +369,18 @@ def _frozen(info: StudyInfo, trial: Trial, columns: Mapping[str, Any], reports: 
         params={name: columns[name][1](value) for name, value in trial.params.items()},
         distributions={name: columns[name][0] for name in trial.params},
         user_attrs={},
-        system_attrs={},
+        system_attrs=_constraint_attrs(info.spec.constraints, trial),
         intermediate_values={r.step: r.values[metrics[0]] for r in reports if metrics[0] in r.values},
     )
+
+
+def _constraint_attrs(constraints: Sequence[Constraint], trial: Trial) -> dict[str, Any]:
+    """What Optuna calls constraints: numbers of which those above 0 are violations, in the units of the values."""
+    if trial.state is not TrialState.COMPLETE or not all(c.name in trial.values for c in constraints):
+        return {}
+    over = [trial.values[c.name] - c.high for c in constraints if c.high is not None]
+    under = [c.low - trial.values[c.name] for c in constraints if c.low is not None]
+    return {"constraints": over + under} if constraints else {}
 
 
 def _user_attrs(trial: Trial, attempts: Sequence[Attempt], metrics: Sequence[Metric]) -> dict[str, Any]:

@@ -80,8 +80,40 @@ class Study:
 
     @property
     def best_trial(self) -> Trial | None:
-        """The best COMPLETE trial (ties: cheaper first, then earlier); None when there is none."""
+        """The COMPLETE trial with the best first metric, of those that keep to the constraints (ties: cheaper, then earlier).
+
+        While none keeps to them, the one that violates them least (``violation`` above 0). None when none completed.
+        """
         return selection.best(self.trials, self.spec.metric)
+
+    @property
+    def pareto(self) -> list[Trial]:
+        """The trials that no other one beats in every metric, best first metric first; feasible ones while there are any.
+
+        With one metric those with the best value. Empty when none completed.
+        """
+        return selection.pareto(self.trials, self.spec.metrics)
+
+    @property
+    def best_trials(self) -> list[Trial]:
+        """Optuna's name for ``pareto``."""
+        return self.pareto
+
+    def hypervolume(self, reference: Sequence[float] | None = None) -> list[tuple[Trial, float]]:
+        """How much of the space of metrics was covered, over time: (trial, hypervolume once it had finished), rising.
+
+        Args:
+            reference: From which values of the metrics it is measured, in the order of the study's metrics. None for the worst
+                of each that a feasible trial reached, and a tenth of its range beyond; the same for all points of the list,
+                but it moves when a later trial is worse, so give one to compare studies.
+
+        Raises:
+            TunerError: The reference has not as many values as there are metrics.
+        """
+        if reference is not None and len(reference) != len(self.spec.metrics):
+            names = ", ".join(metric.name for metric in self.spec.metrics)
+            raise TunerError(f"the reference needs a value for each of {names}", hint=f"got {len(reference)}")
+        return selection.hypervolumes(self.trials, self.spec.metrics, reference)
 
     @property
     def best_value(self) -> float | None:
@@ -147,7 +179,7 @@ class Study:
         """A row for every trial: number, state, ``params_*``, ``values_*``, times and attempts."""
         from tuner.export import trials_frame  # loads pandas
 
-        return trials_frame(self.trials)
+        return trials_frame(self.trials, self.spec.constraints)
 
     def _repr_html_(self) -> str:
         rows: list[tuple[str, Any]] = [("study", self.name), ("state", self.state), ("trials", len(self.trials))]

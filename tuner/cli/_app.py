@@ -26,6 +26,7 @@ VERBS: dict[str, dict[str, str]] = {
         "trials": "List a study's trials.",
         "best": "Show a study's best trial.",
         "show": "Show everything about a study, or about one trial of it.",
+        "explain": "Say in plain words why a trial, or the whole study, went as it did.",
         "logs": "Print what a trial printed.",
     },
     "Results": {

@@ -1,0 +1,211 @@
+"""A trial's and a study's story in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tuner.core.actions import Stop
+from tuner.core.events import Checkpointed, Suggested
+from tuner.core.selection import standing
+from tuner.core.story import Began, Ended, Moment, TrialStory
+from tuner.core.witness import Judged, Promoted, Rival
+from tuner.dashboard import text
+from tuner.dashboard.notes import violations
+from tuner.dashboard.snapshot import headline
+from tuner.resources import Resources
+from tuner.study import Metric, StudySpec
+from tuner.trial import Completed, Failed, Trial, TrialState
+
+__all__ = ["Words", "how_it_stands"]
+
+_BEST, _NEAR = 3, 2
+_DECISIONS = {"go": "went on", "stop": "told to stop", "pause": "told to pause"}
+
+
+class Words:
+    """Tells what happened to one trial.
+
+    Args:
+        spec: The study's.
+        story: The trial's.
+        origin_s: When the study began, from which times are counted.
+    """
+
+    def __init__(self, spec: StudySpec, story: TrialStory, origin_s: float) -> None:
+        self._spec, self._story, self._origin_s = spec, story, origin_s
+        self._metric: Metric = spec.metric
+
+    def lines(self) -> list[str]:
+        """What happened, a moment after the other; what belongs to a moment is indented below it."""
+        lines: list[str] = []
+        for at_s, told in self._told():
+            first, *more = told
+            lines.append(f"{text.clock(at_s - self._origin_s)}  {first}")
+            lines += [f"{'':9}{line}" for line in more]
+        return lines
+
+    def _told(self) -> Iterator[tuple[float, list[str]]]:
+        saved: list[Checkpointed] = []
+        for moment in self._story.moments:
+            if isinstance(moment, Checkpointed):
+                saved.append(moment)
+                continue
+            if saved and isinstance(moment, Ended):
+                yield saved[-1].at_s, [_saved(saved)]
+                saved = []
+            yield self._at(moment), _TELL[type(moment)](self, moment)
+        if saved:
+            yield saved[-1].at_s, [_saved(saved)]
+
+    def _at(self, moment: Moment) -> float:
+        """A Stop has no time of its own: it is told when its attempt was."""
+        if not isinstance(moment, Stop):
+            return moment.at_s
+        index = self._story.moments.index(moment)
+        later = (m.at_s for m in self._story.moments[index + 1 :] if not isinstance(m, Stop))
+        return next(later, self._origin_s)
+
+    def _suggested(self, moment: Suggested) -> list[str]:
+        lines = [f"suggested by the sampler {self._spec.sampler.type}"]
+        if moment.note:
+            lines = [f"suggested: {moment.note}"]
+        if moment.parent is not None:
+            lines.append(f"its training goes on from trial {moment.parent}'s latest checkpoint")
+        if self._story.equal_to is not None:
+            why = ", which a noisy objective is worth" if self._spec.noisy else ""
+            lines.append(f"its parameters are those of trial {self._story.equal_to} again{why}")
+        return lines
+
+    def _began(self, moment: Began) -> list[str]:
+        where = f" on {moment.node_id[:12]}" if moment.node_id else ""
+        line = f"attempt {moment.attempt} handed to a worker{where}: {granted(moment.grant)}"
+        if moment.checkpoint is not None:
+            return [line, f"it goes on from the checkpoint of step {moment.checkpoint.step}"]
+        return [line, "it starts over: there is no checkpoint"] if moment.attempt > 1 else [line]
+
+    def _judged(self, moment: Judged) -> list[str]:
+        verdict = moment.verdict
+        lines = [f"{_DECISIONS[verdict.decision]} at step {moment.step}: {verdict.reason}"]
+        if verdict.decision != "go" and verdict.threshold is not None:
+            bound = "at most" if self._metric.goal == "minimize" else "at least"
+            lines.append(f"it would have needed {bound} {text.number(verdict.threshold)}")
+        if moment.rivals:
+            lines.append(self._compared(moment))
+        return lines
+
+    def _compared(self, moment: Judged) -> str:
+        """The best few of the others, and those next to the trial's own value."""
+        rivals = moment.rivals
+        place = sum(not self._metric.better(moment.value, rival.value) for rival in rivals)
+        chosen = sorted(
+            {*range(min(_BEST, len(rivals))), *range(max(place - _NEAR, 0), min(place + _NEAR, len(rivals)))}
+        )
+        told: list[str] = []
+        before = -1
+        for index in chosen:
+            if index > before + 1:
+                told.append("...")
+            told.append(_rival(rivals[index]))
+            before = index
+        if before < len(rivals) - 1:
+            told.append("...")
+        return f"others there by then, {len(rivals)}, the best first: {', '.join(told)}"
+
+    def _promoted(self, moment: Promoted) -> list[str]:
+        return [f"promoted, to go on before anything new is tried: {moment.reason}"]
+
+    def _stopped(self, moment: Stop) -> list[str]:
+        return [f"told to stop: {moment.reason}"]
+
+    def _ended(self, moment: Ended) -> list[str]:
+        attempt = moment.attempt
+        began = attempt.started_at
+        ran = f" after {text.duration(attempt.finished_at - began)}" if began and attempt.finished_at else ""
+        outcome = attempt.outcome
+        if isinstance(outcome, Completed):
+            how = "completed"
+        elif isinstance(outcome, Failed):
+            said = headline(outcome.message)
+            how = f"failed ({outcome.kind.value})" + (f": {said}" if said else "")
+        else:
+            how = "ended where it was told to" if attempt.stop_reason else "ended by its own choice (TrialPruned)"
+        return [f"attempt {attempt.number}{ran} {how}", *self._then(moment)]
+
+    def _then(self, moment: Ended) -> list[str]:
+        retry = self._spec.retry
+        if moment.then == "retried":
+            return [f"the trial is tried again: retry {moment.retries} of {retry.max}"]
+        if moment.then == "free":
+            return ["the trial is tried again, at no cost: the attempt was lost, which says nothing of the trial"]
+        if moment.then == "paused":
+            return ["the trial is paused: the pruner may let it go on later"]
+        outcome = moment.attempt.outcome
+        if moment.then == "given up" and isinstance(outcome, Failed):
+            if outcome.kind not in retry.on:
+                return [f"it is not tried again: `retry` does not name {outcome.kind.value}"]
+            if moment.retries >= retry.max:
+                return [f"it is not tried again: all {retry.max} retries are used"]
+            return ["it is not tried again: the sweep had ended, or nothing larger was left to give it"]
+        return []
+
+
+_TELL: dict[type, Callable[[Words, Any], list[str]]] = {
+    Suggested: Words._suggested,
+    Began: Words._began,
+    Judged: Words._judged,
+    Promoted: Words._promoted,
+    Stop: Words._stopped,
+    Ended: Words._ended,
+}
+
+
+def _saved(saved: Sequence[Checkpointed]) -> str:
+    last = saved[-1].checkpoint
+    what = "saved a checkpoint" if len(saved) == 1 else f"saved {len(saved)} checkpoints, the last"
+    return f"{what} after step {last.step} ({text.memory(last.size_mib)})"
+
+
+def _rival(rival: Rival) -> str:
+    return f"trial {rival.trial} {text.number(rival.value)}"
+
+
+def granted(grant: Resources) -> str:
+    """``1 CPU, 512 MiB``."""
+    parts = [f"{grant.cpu:g} CPU"]
+    parts += [f"{grant.gpu:g} GPU"] if grant.gpu else []
+    parts += [text.memory(grant.memory_mib)] if grant.memory_mib else []
+    return ", ".join(parts)
+
+
+def how_it_stands(spec: StudySpec, story: TrialStory, trials: Sequence[Trial]) -> str:
+    """Where the trial stands now, in one sentence."""
+    trial = story.trial
+    assert trial is not None
+    if trial.state is TrialState.COMPLETE:
+        return _complete(spec, trial, trials)
+    if trial.state is TrialState.FAIL:
+        kind = trial.failure.kind.value if trial.failure else "unknown"
+        return f"failed for good: {kind}"
+    last = f"its last report: step {trial.last_step}" if trial.last_step is not None else "it has reported nothing"
+    if trial.state is TrialState.PRUNED:
+        ends = [moment for moment in story.moments if isinstance(moment, Ended)]
+        if ends and ends[-1].then == "paused":
+            return f"was paused and never promoted before the sweep ended; {last}"
+        return f"stopped early for good; {last}"
+    if trial.state is TrialState.RUNNING:
+        return f"runs; {last}"
+    if story.standing is not None:
+        rank, of = story.standing
+        return f"is paused and ranks {rank} of {of} there now; it goes on if the pruner promotes it"
+    return "waits for a worker"
+
+
+def _complete(spec: StudySpec, trial: Trial, trials: Sequence[Trial]) -> str:
+    metric = spec.metric
+    complete = [t for t in trials if t.state is TrialState.COMPLETE and metric.name in t.values]
+    rank = 1 + sum(standing(other, metric) < standing(trial, metric) for other in complete)
+    place = "the best" if rank == 1 else f"number {rank}"
+    told = f"complete with {metric.name} {text.number(trial.values[metric.name])}: {place} of {len(complete)} complete trials"
+    broken = violations(spec, trial)
+    return told + (f"; it violates {' and '.join(broken)}, so any trial that keeps to it goes before" if broken else "")

@@ -1,0 +1,111 @@
+"""What somebody should know of a study beyond its numbers: sentences, most often none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tuner.core.selection import feasible
+from tuner.dashboard import text
+from tuner.study import Constraint, StudySpec
+from tuner.trial import Attempt, Failed, FailureKind, Pruned, Trial, TrialState
+
+__all__ = ["bounds", "constraints", "notes", "paused", "promotions", "retried", "violations"]
+
+
+def notes(spec: StudySpec, trials: Sequence[Trial], attempts: Iterable[Attempt]) -> list[str]:
+    """What is worth saying of a study as it stands."""
+    told = [_never_judged(spec, trials), _promoted(spec, attempts), _invalid(trials), _repeated(spec, trials)]
+    return [note for note in told if note]
+
+
+def _never_judged(spec: StudySpec, trials: Sequence[Trial]) -> str | None:
+    ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    if not ended or any(trial.steps for trial in trials):
+        return None
+    if spec.pruner.type != "none":
+        return f"the pruner {spec.pruner.type} never saw a report: the objective reported no steps"
+    return None
+
+
+def promotions(attempts: Iterable[Attempt]) -> int:
+    """How often a trial went on after it had been paused."""
+    before: dict[int, Attempt] = {}
+    n = 0
+    for attempt in attempts:
+        last = before.get(attempt.trial)
+        n += last is not None and isinstance(last.outcome, Pruned)
+        before[attempt.trial] = attempt
+    return n
+
+
+def _promoted(spec: StudySpec, attempts: Iterable[Attempt]) -> str | None:
+    n = 0 if spec.pruner.type == "none" else promotions(attempts)
+    return (
+        f"{text.pluralize(n, 'paused trial')} went on: the pruner promoted {'it' if n == 1 else 'them'}" if n else None
+    )
+
+
+def _invalid(trials: Iterable[Trial]) -> str | None:
+    n = sum(trial.failure is not None and trial.failure.kind is FailureKind.INVALID_PARAMS for trial in trials)
+    if not n:
+        return None
+    return f"{text.pluralize(n, 'trial')} had parameters that cannot work; the sampler keeps away from such"
+
+
+def _repeated(spec: StudySpec, trials: Iterable[Trial]) -> str | None:
+    if spec.noisy:
+        return None
+    seen: set[tuple[tuple[str, str, object], ...]] = set()
+    n = 0
+    for trial in trials:
+        key = tuple(sorted((name, type(value).__name__, value) for name, value in trial.params.items()))
+        n += key in seen
+        seen.add(key)
+    return f"{text.pluralize(n, 'trial')} had the same parameters as an earlier one" if n else None
+
+
+def constraints(spec: StudySpec, trials: Iterable[Trial]) -> str | None:
+    """How many complete trials keep to the constraints; None when there are none."""
+    if not spec.constraints:
+        return None
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    n = len(feasible(complete))
+    named = ", ".join(map(bounds, spec.constraints))
+    if not complete:
+        return f"no trial completed yet ({named})"
+    return f"{n} of {text.pluralize(len(complete), 'complete trial')} keep{'s' if n == 1 else ''} to {named}"
+
+
+def bounds(constraint: Constraint) -> str:
+    """``recall >= 0.8``, ``0.1 <= gap <= 0.2``."""
+    if constraint.low is None:
+        return f"{constraint.name} <= {text.number(constraint.high)}"
+    if constraint.high is None:
+        return f"{constraint.name} >= {text.number(constraint.low)}"
+    return f"{text.number(constraint.low)} <= {constraint.name} <= {text.number(constraint.high)}"
+
+
+def violations(spec: StudySpec, trial: Trial) -> list[str]:
+    """What a complete trial violates: ``predict_ms 25 (predict_ms <= 20)``."""
+    return [
+        f"{constraint.name} {text.number(trial.values[constraint.name])} ({bounds(constraint)})"
+        for constraint in spec.constraints
+        if constraint.name in trial.values and constraint.violation(trial.values[constraint.name]) > 0.0
+    ]
+
+
+def paused(trials: Iterable[Trial], attempts: Iterable[Attempt]) -> int:
+    """How many waiting trials wait for the pruner, not for a worker."""
+    last = {attempt.trial: attempt for attempt in attempts}
+    waiting = (last.get(trial.number) for trial in trials if trial.state is TrialState.WAITING)
+    return sum(attempt is not None and isinstance(attempt.outcome, Pruned) for attempt in waiting)
+
+
+def retried(attempts: Sequence[Attempt]) -> dict[str, int]:
+    """Failed attempts of trials that got another one, by kind."""
+    last = {attempt.trial: attempt.number for attempt in attempts}
+    kinds: dict[str, int] = {}
+    for attempt in attempts:
+        if isinstance(attempt.outcome, Failed) and attempt.number < last[attempt.trial]:
+            kinds[attempt.outcome.kind.value] = kinds.get(attempt.outcome.kind.value, 0) + 1
+    return kinds
