@@ -20,7 +20,7 @@ from random import Random
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
@@ -35,12 +35,12 @@ from tuner.space import Constant, SearchSpace
 from tuner.study import Constraint, trial_seed
 from tuner.trial import FailureKind, Params, ParamValue, Trial, TrialState
 
-__all__ = ["Joint", "OptunaAdapter", "groups_of"]
+__all__ = ["Joint", "OptunaAdapter", "groups_of", "quiet"]
 
 TRIES = 8
 """How often a sampler may suggest what cannot be taken for one trial before a uniform draw takes its place."""
 
-Joint = Literal["inferred", "declared", "unconditional", "numeric"]
+Joint = Literal["inferred", "declared", "unconditional"]
 
 
 def groups_of(
@@ -58,8 +58,6 @@ def groups_of(
     groups = {}
     for names in members.values():
         sampled = sorted(n for n in names if n in distributions and not distributions[n].single())
-        if joint == "numeric":
-            sampled = [n for n in sampled if not isinstance(distributions[n], CategoricalDistribution)]
         if sampled and joint != "inferred" and (joint == "declared" or not space[names[0]].when):
             groups[names[0]] = {name: distributions[name] for name in sampled}
     return groups
@@ -79,7 +77,7 @@ class _Study(optuna.Study):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Optuna warns of experimental features and arguments that its own defaults use: nothing that our user could mend."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,7 +93,7 @@ class OptunaAdapter(Sampler):
             for every suggestion.
         joint: What is sampled jointly: ``inferred`` leaves it to the sampler; ``declared`` asks for each group of
             parameters that are active together; ``unconditional`` does so for those that are always active, and samples
-            the others one by one; ``numeric`` does so for the numbers among these.
+            the others one by one.
         dropped: Attributes that the sampler writes for other processes to see, by the beginnings of their names; not kept.
         reseeded: Whether every suggestion is made by a new sampler. When False one sampler serves them all: what it keeps
             outside of trials and attributes is then lost on a resume.
@@ -125,7 +123,7 @@ class OptunaAdapter(Sampler):
         goals = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
         self._storage.create_new_study([goals[metric.goal] for metric in problem.metrics])
         try:
-            with _quiet():
+            with quiet():
                 sampler = make(trial_seed(problem.seed, -1))
         except (ValueError, TypeError, ImportError, optuna.exceptions.OptunaError) as error:
             raise SweepError(f"Optuna refuses the sampler's options: {error}", path="sampler") from error
@@ -140,7 +138,7 @@ class OptunaAdapter(Sampler):
             SearchSpaceError: Next to everything is forbidden.
         """
         suggestions: list[Suggestion] = []
-        with _quiet():
+        with quiet():
             for number in range(first, first + count):
                 suggestion = None if self._study.exhausted or self._seen.exhausted else self._suggest(number)
                 if suggestion is None:
@@ -154,13 +152,13 @@ class OptunaAdapter(Sampler):
         Of a pruned one its last step and value are told, if there is one metric only. One whose parameters are invalid counts
         as pruned before its first step, the worst that there is.
         """
-        with _quiet():
+        with quiet():
             for trial in trials:
                 self._tell(trial.number + self._prior, trial)
 
     def inform(self, trials: Sequence[Trial]) -> None:
         """Put trials of earlier studies before the first one."""
-        with _quiet():
+        with quiet():
             for trial in trials:
                 self._storage.create_new_trial(0)
                 row = self._storage.rows[self._prior]
