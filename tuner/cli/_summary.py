@@ -55,7 +55,7 @@ def conduct(go: Callable[[Display], Study], *, output: Output, quiet: bool, befo
     watched = display(quiet=quiet)
     with watched:
         if before is not None:
-            watched.restore(before.spec, before.trials)
+            watched.restore(before.spec, before.trials, before.attempts())
         study = go(watched)
     ending = _ending(study, watched.ended())
     if output is Output.JSON:

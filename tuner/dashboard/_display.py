@@ -67,10 +67,10 @@ class Display(ABC):
         with self._lock:
             return self._view.snapshot(None, rows=0)
 
-    def restore(self, spec: StudySpec, trials: Sequence[Trial]) -> None:
-        """A study that is about to be taken up again, with the trials that it has."""
+    def restore(self, spec: StudySpec, trials: Sequence[Trial], attempts: Sequence[Attempt] = ()) -> None:
+        """A study that is about to be taken up again, with the trials and attempts that it has."""
         with self._lock:
-            self._view.restore(spec, trials)
+            self._view.restore(spec, trials, attempts)
 
     def phase(self, text: str) -> None:
         """The driver is about something."""

@@ -26,7 +26,9 @@ def progress_line(snapshot: Snapshot) -> str:
     parts = [f"{snapshot.counts.finished}{limit} trials: " + (", ".join(text.counts(snapshot.counts)) or "none yet")]
     if snapshot.best is not None and snapshot.metric is not None:
         best = snapshot.best
-        parts.append(f"best {snapshot.metric.name} {text.number(best.value)} (trial {best.trial})")
+        kept = "" if best.feasible else ", violates constraints"
+        parts.append(f"best {snapshot.metric.name} {text.number(best.value)} (trial {best.trial}{kept})")
+    parts += text.choice(snapshot)
     if snapshot.per_minute is not None:
         parts.append(f"{text.pace(snapshot.per_minute)}/min")
     if snapshot.left_s is not None:

@@ -25,7 +25,7 @@ def headline(message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Trials by how they stand, and the attempts that failed and were tried again."""
+    """Trials by how they stand, the attempts that failed and were tried again, and how often a paused trial went on."""
 
     waiting: int = 0
     running: int = 0
@@ -33,6 +33,8 @@ class Counts:
     pruned: int = 0
     failed: int = 0
     retried: int = 0
+    paused: int = 0
+    promoted: int = 0
 
     @property
     def finished(self) -> int:
@@ -42,11 +44,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best complete trial so far; ``finished_since`` counts the trials that finished after it."""
+    """The best complete trial so far; ``finished_since`` counts the trials that finished after it.
+
+    ``feasible`` is False while no trial keeps to the constraints: it is the one that violates them least then.
+    """
 
     trial: int
     value: float
     finished_since: int
+    feasible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,8 @@ class Snapshot:
         progress: How far it is; None without a limit that can be shown.
         best: None before the first complete trial.
         history: Best value over time, evenly spaced.
+        feasible: How many complete trials keep to the constraints; None without constraints.
+        front: How many different trials no other one beats; None with one metric.
         used: What running attempts were granted.
         total: What the nodes have.
         n_nodes: How many there are.
@@ -137,3 +145,5 @@ class Snapshot:
     n_nodes: int
     running: tuple[RunningTrial, ...]
     failure: FailureNote | None
+    feasible: int | None = None
+    front: int | None = None

@@ -8,6 +8,7 @@ from tuner.dashboard.snapshot import Counts, FailureNote, Snapshot
 from tuner.trial import ParamValue
 
 __all__ = [
+    "choice",
     "clock",
     "counts",
     "drain",
@@ -80,9 +81,17 @@ def counts(of: Counts, *, waiting: bool = True) -> list[str]:
         "failed": of.failed,
         "running": of.running,
         "waiting": of.waiting if waiting else 0,
+        "paused": of.paused,
+        "promoted": of.promoted,
         "retried": of.retried,
     }
     return [f"{n} {word}" for word, n in named.items() if n]
+
+
+def choice(snapshot: Snapshot) -> list[str]:
+    """How many trials keep to the constraints, and how many are on the front, where there are such."""
+    told = [] if snapshot.feasible is None else [f"{snapshot.feasible} of {snapshot.counts.complete} feasible"]
+    return told + ([] if snapshot.front is None else [f"{snapshot.front} on the front"])
 
 
 def drain(snapshot: Snapshot) -> str:

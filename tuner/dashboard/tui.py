@@ -109,7 +109,9 @@ class Screen:
         parts: list[Part] = [
             (f"{now.metric.name} {text.number(now.best.value)}", _GOOD),
             (f"trial {now.best.trial}", None),
+            *([] if now.best.feasible else [("violates constraints", _CARE)]),
             (since, None),
+            *((part, None) for part in text.choice(now)),
             *([(spark, _GOOD)] if spark else []),
         ]
         return self._labelled("best", parts, width)

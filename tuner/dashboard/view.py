@@ -16,11 +16,14 @@ from itertools import islice
 from typing import Any
 
 from tuner.core.events import CommandReceived, Event, NodeJoined, NodeLost, Reported, StudyOpened, StudyResumed
+from tuner.core.pareto import Front
+from tuner.core.selection import losses
+from tuner.dashboard import notes
 from tuner.dashboard._meters import Curve, DriversClock
 from tuner.dashboard.snapshot import Best, Counts, FailureNote, Progress, RunningTrial, Snapshot, headline
 from tuner.resources import Node, Resources
 from tuner.study import Limits, Metric, StudySpec
-from tuner.trial import Attempt, Failed, Trial, TrialState
+from tuner.trial import Attempt, Failed, Pruned, Trial, TrialState
 
 __all__ = ["View"]
 
@@ -49,10 +52,14 @@ class View:
         self._live: dict[int, _Live] = {}
         self._nodes: dict[str, Resources] = {}
         self._used = Resources(0.0)
-        self._n_suggested = self._n_retried = 0
+        self._n_suggested = self._n_retried = self._n_promoted = self._n_feasible = 0
+        self._tries: dict[int, int] = {}  # of unfinished trials: the number of the last attempt, and who is paused
+        self._paused: set[int] = set()
         self._states: Counter[TrialState] = Counter()
         self._failures: Counter[str] = Counter()
         self._best: tuple[int, float, int] | None = None
+        self._violation = float("inf")
+        self._front = Front(1)
         self._curve: Curve | None = None
         self._failure: FailureNote | None = None
         self._fold: dict[type, Callable[[Any], None]] = {
@@ -72,11 +79,21 @@ class View:
 
     def opened(self, spec: StudySpec, details: Mapping[str, str]) -> None:
         """What is being done, and where; from now on trials run."""
+        if self._spec is None:
+            self._front = Front(len(spec.metrics))
         self._spec, self._limits, self._details, self._phase = spec, spec.limits, dict(details), ""
 
-    def restore(self, spec: StudySpec, trials: Iterable[Trial]) -> None:
-        """A study that is about to be taken up again, with the trials that it has."""
-        self._spec, self._limits = spec, spec.limits
+    def restore(self, spec: StudySpec, trials: Sequence[Trial], attempts: Sequence[Attempt] = ()) -> None:
+        """A study that is about to be taken up again, with the trials and attempts that it has."""
+        self._spec, self._limits, self._front = spec, spec.limits, Front(len(spec.metrics))
+        self._n_promoted = notes.promotions(attempts)
+        self._n_retried = max(sum(max(trial.attempts - 1, 0) for trial in trials) - self._n_promoted, 0)
+        last = {attempt.trial: attempt for attempt in attempts}
+        for trial in trials:
+            if not trial.state.finished:
+                self._tries[trial.number] = trial.attempts
+                if trial.number in last and isinstance(last[trial.number].outcome, Pruned):
+                    self._paused.add(trial.number)
         self.fold((), trials)
 
     def closed(self, state: str, reason: str | None) -> None:
@@ -105,7 +122,7 @@ class View:
     def _opened(self, event: StudyOpened) -> None:
         self._clock.see(event.at_s)
         if self._spec is None:
-            self._spec, self._limits = event.spec, event.spec.limits
+            self._spec, self._limits, self._front = event.spec, event.spec.limits, Front(len(event.spec.metrics))
 
     def _resumed(self, event: StudyResumed) -> None:
         self._clock.resume(event.at_s)
@@ -132,10 +149,19 @@ class View:
         live.value = event.values[name] if name in event.values else next(iter(event.values.values()), None)
 
     def _attempt(self, attempt: Attempt) -> None:
+        if attempt.number > self._tries.get(attempt.trial, 0):
+            self._tries[attempt.trial] = attempt.number
+            if attempt.trial in self._paused:
+                self._paused.discard(attempt.trial)
+                self._n_promoted += 1
+            elif attempt.number > 1:
+                self._n_retried += 1
         if attempt.outcome is not None:
             self._end(attempt.trial, attempt.number)
             self._clock.cpu_s += attempt.usage.cpu_s if attempt.usage is not None else 0.0
-            if isinstance(attempt.outcome, Failed):
+            if isinstance(attempt.outcome, Pruned):
+                self._paused.add(attempt.trial)  # unless its trial ends with it, which is the next thing that is told
+            elif isinstance(attempt.outcome, Failed):
                 self._note(attempt.trial, attempt.number, attempt.outcome, final=False)
         elif attempt.started_at is not None:
             live = self._live.get(attempt.trial)
@@ -167,18 +193,29 @@ class View:
             return
         self._end(trial.number, trial.attempts)
         self._states[trial.state] += 1
-        self._n_retried += max(trial.attempts - 1, 0)
+        self._tries.pop(trial.number, None)
+        self._paused.discard(trial.number)
         self._clock.finish(trial.finished_at or self._clock.last_s)
         if trial.state is TrialState.FAIL and trial.failure is not None:
             self._failures[trial.failure.kind.value] += 1
             self._note(trial.number, trial.attempts, trial.failure, final=True)
         elif trial.state is TrialState.COMPLETE and self._spec is not None:
-            self._consider(trial, self._spec.metric)
+            self._n_feasible += trial.violation == 0.0
+            self._consider(trial, self._spec.metrics)
 
-    def _consider(self, trial: Trial, metric: Metric) -> None:
+    def _consider(self, trial: Trial, metrics: Sequence[Metric]) -> None:
+        metric = metrics[0]
         value = trial.values.get(metric.name)
-        if value is None or (self._best is not None and not metric.better(value, self._best[1])):
+        if value is None:
             return
+        if trial.violation == 0.0 and all(m.name in trial.values for m in metrics):
+            self._front.add(losses(trial, metrics))
+        if trial.violation > self._violation:
+            return
+        if trial.violation == self._violation and self._best is not None and not metric.better(value, self._best[1]):
+            return
+        if trial.violation < self._violation:  # values of those that violated more say nothing of how it got better
+            self._violation, self._curve = trial.violation, None
         at_s = trial.finished_at or self._clock.last_s
         if self._curve is None:
             self._curve = Curve(at_s)
@@ -216,6 +253,8 @@ class View:
             progress=self._progress(counts, elapsed_s),
             best=self._best_now(counts),
             history=self._history(now_s, points),
+            feasible=self._n_feasible if self._spec is not None and self._spec.constraints else None,
+            front=len(self._front.points) if self._spec is not None and len(self._spec.metrics) > 1 else None,
             used=self._used,
             total=_total(self._nodes.values()),
             n_nodes=len(self._nodes),
@@ -227,9 +266,11 @@ class View:
         complete, pruned, failed = (
             self._states[state] for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         )
-        waiting = self._n_suggested - complete - pruned - failed - len(self._live)
-        retried = self._n_retried + sum(live.attempt - 1 for live in self._live.values())
-        return Counts(max(waiting, 0), len(self._live), complete, pruned, failed, retried)
+        paused = len(self._paused)
+        waiting = self._n_suggested - complete - pruned - failed - len(self._live) - paused
+        return Counts(
+            max(waiting, 0), len(self._live), complete, pruned, failed, self._n_retried, paused, self._n_promoted
+        )
 
     def _progress(self, counts: Counts, elapsed_s: float) -> Progress | None:
         candidates = []
@@ -248,7 +289,10 @@ class View:
         return min(candidates, default=None)
 
     def _best_now(self, counts: Counts) -> Best | None:
-        return None if self._best is None else Best(self._best[0], self._best[1], counts.finished - self._best[2])
+        if self._best is None:
+            return None
+        trial, value, finished = self._best
+        return Best(trial, value, counts.finished - finished, feasible=self._violation == 0.0)
 
     def _history(self, now_s: float, points: int) -> tuple[float, ...]:
         if self._curve is None or self._best is None:
