@@ -47,6 +47,7 @@ OTHERS = {
     "asha 2.5": PluginSpec("asha", {"reduction_factor": 2.5}),
     "asha promotes": PluginSpec("asha", {"promote": True}),
     "asha promotes up to 9": PluginSpec("asha", {"promote": True, "max": 9, "eta": 2}),
+    "curve up to 12": PluginSpec("curve", {"max": 12, "top": 1, "n_startup_trials": 0, "p_threshold": 0.2}),
     "patient asha": PluginSpec("patient", {"patience": 0, "min_delta": 0.01, "pruner": {"type": "asha", "eta": 2}}),
     "patient alone": PluginSpec("patient", {"patience": 2}),
     "wilcoxon of means": PluginSpec("wilcoxon", {"values": "mean", "p_threshold": 0.4}),
