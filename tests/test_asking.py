@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tuner.core.actions import Suggest
 from tuner.core.asking import Asking
@@ -49,7 +50,7 @@ class Diary(Sampler):
     wants_reports = True
 
     def __init__(self) -> None:
-        self.lines: list[object] = []
+        self.lines: list[tuple[Any, ...]] = []
 
     def ask(self, first: int, count: int) -> Sequence[Suggestion]:
         found = [
@@ -268,7 +269,7 @@ class Slow(Executor):
         self._sampler = sampler
         self._agenda: list[Event] = [NodeJoined(0.0, Node("n", Resources(10.0)))]
 
-    def open(self, spec, objective, directory):
+    def open(self, spec, objective, directory, checkpoints=None):
         pass
 
     def now_s(self) -> float:
@@ -305,6 +306,7 @@ def run_paced(sampler, trials=200):
     cluster = Slow(sampler)
     core = Scheduler(plan, NonePruner(plan.metric))
     closed = Engine(core, sampler, cluster, log).run([StudyOpened(0.0, plan)])
+    assert closed is not None
     assert closed.reason == "trials"
     return sampler.clock_s, log, plan
 

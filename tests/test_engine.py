@@ -40,7 +40,7 @@ class Instant(Executor):
         self.journal: list[tuple[str, object]] = []
         self._events: list[Event] = [NodeJoined(0.0, Node("n", Resources(cpu)))]
 
-    def open(self, spec, objective, directory):
+    def open(self, spec, objective, directory, checkpoints=None):
         pass
 
     def now_s(self) -> float:

@@ -75,7 +75,7 @@ def test_resumed_between_two_trials_the_log_equals_that_of_a_study_never_interru
 class Immortal(Cluster):
     """A cluster that outlives its driver: the next one finds it as it was."""
 
-    def open(self, spec, objective, directory):
+    def open(self, spec, objective, directory, checkpoints=None):
         if not self._hosts:
             super().open(spec, objective, directory)
 
@@ -109,12 +109,8 @@ def test_a_driver_rebuilt_from_its_log_decides_as_the_one_that_never_died(sample
         if isinstance(event, Suggested):
             new_sampler.replay(event.trial, Suggestion(event.params, event.sampler_state))
     heir = Engine(reborn, new_sampler, cluster, log)
-    heir._wake_at, heir._next_number, heir._wanted, heir._ask = (
-        engine._wake_at,
-        engine._next_number,
-        engine._wanted,
-        engine._ask,
-    )
+    heir._wake_at, heir._asking = engine._wake_at, engine._asking
+    heir._asking._sampler = new_sampler
     heir.run(pending)
     assert first_difference(log.events, whole.events) is None
 

@@ -13,7 +13,7 @@ from tuner.core.actions import Start, Stop
 from tuner.core.ports import Context, Objective
 from tuner.resources import Resources
 from tuner.study import Metric
-from tuner.trial import Params
+from tuner.trial import Checkpoint, Params
 from tuner.worker import AttemptResult, release_bounds, run_attempt
 
 ONE_CPU = Resources(1, 0, 0)
@@ -25,9 +25,14 @@ class RecordingLink:
     stop_as: Stop | None = None
     reports: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    keeper: Any = None
 
     def report(self, step: int, values: Mapping[str, float]) -> None:
         self.reports.append((step, dict(values)))
+
+    def saved(self, checkpoint: Checkpoint) -> None:
+        self.checkpoints.append(checkpoint)
 
     @property
     def stop(self) -> Stop | None:
@@ -52,6 +57,7 @@ class Bench:
 
     scratch: Path
     link: RecordingLink = field(default_factory=RecordingLink)
+    start_from: Checkpoint | None = None
 
     def run(
         self,
@@ -62,7 +68,7 @@ class Bench:
         **link: Any,
     ) -> AttemptResult:
         self.link = RecordingLink(**link)
-        start = Start(trial=3, attempt=2, params={"x": 1.5}, grant=grant, lane=0, seed=99)
+        start = Start(3, 2, {"x": 1.5}, grant, lane=0, seed=99, checkpoint=self.start_from)
         named = tuple(Metric(name) for name in metrics)
         return run_attempt(FunctionObjective(function), start, named, self.link, self.scratch, passing)
 

@@ -8,7 +8,7 @@ defaults; ``plugins`` checks the names of options against the signature. The sui
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -326,8 +326,16 @@ class Executor(ABC):
         """Begin to get ready in the background and return at once; ``open`` waits for it and raises what went wrong."""
 
     @abstractmethod
-    def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:
-        """Get ready to run attempts of ``objective``. ``directory`` is for logs (``<trial>.<attempt>.log``).
+    def open(
+        self, spec: StudySpec, objective: Objective, directory: Path, checkpoints: str | Path | None = None
+    ) -> None:
+        """Get ready to run attempts of ``objective``.
+
+        Args:
+            spec: The study.
+            objective: Prepared.
+            directory: For logs (``<trial>.<attempt>.log``).
+            checkpoints: The study's folder for checkpoints, a path or an fsspec URL; None for one in ``directory``.
 
         Raises:
             ExecutorError: Attempts cannot be run there.
@@ -354,6 +362,9 @@ class Executor(ABC):
 
     def discard(self, checkpoints: Sequence[Checkpoint]) -> None:  # noqa: B027 -- the simulated one keeps none
         """Remove checkpoints that are not needed any more. One that is gone already is no error."""
+
+    def tidy(self, needed: Collection[str]) -> None:  # noqa: B027 -- as above
+        """The study has ended: remove every checkpoint that does not lie at one of these places, half-written ones too."""
 
     def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: B027 -- only clusters can grow
         """Tell an autoscaler what could be used now."""

@@ -17,18 +17,19 @@ import threading
 import time
 from bdb import BdbQuit
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from tuner.core.actions import Start, Stop
-from tuner.core.events import Event, Finished, NodeJoined, Reported, Started
+from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, Reported, Started
 from tuner.core.ports import Executor, Objective
 from tuner.resources import Node, Resources
 from tuner.study import StudySpec
-from tuner.trial import Failed, FailureKind, Outcome
+from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker import AttemptResult, Tee, installed_log, release_bounds, run_attempt
+from tuner.worker.checkpoints import StudyKeeper, study_keeper
 from tuner.worker.outcome import stopped
 
 __all__ = ["Inline"]
@@ -41,17 +42,18 @@ _CLOSE_WAIT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What a thread told the engine: a report, a result, or the exception that ended a debugging session."""
+    """What a thread told the engine: a report, a checkpoint, a result, or the exception that ended a debugging session."""
 
     link: _Link
-    content: tuple[int, Mapping[str, float]] | AttemptResult | BaseException
+    content: tuple[int, Mapping[str, float]] | Checkpoint | AttemptResult | BaseException
 
 
 class _Link:
     """One attempt's link to the engine, in lock step (``tuner.worker.Link``)."""
 
-    def __init__(self, start: Start, told: SimpleQueue[_Told | None]) -> None:
+    def __init__(self, start: Start, told: SimpleQueue[_Told | None], keeper: StudyKeeper) -> None:
         self.start = start
+        self.keeper = keeper
         self.stop: Stop | None = None
         self.deadline_s: float | None = None
         self.waiting = False
@@ -64,6 +66,10 @@ class _Link:
             return
         self._told.put(_Told(self, (step, values)))
         self._go.acquire()
+
+    def saved(self, checkpoint: Checkpoint) -> None:
+        if not self._left_behind:
+            self._told.put(_Told(self, checkpoint))
 
     def log(self, text: str) -> None:
         """Nothing shows it live; it comes with the result."""
@@ -115,10 +121,11 @@ class Inline(Executor):
 
     Args:
         capture: Whether what Python code prints during an attempt is kept as its log. It appears on the terminal either way.
+        checkpoints: Folder or fsspec URL for checkpoints, in which the study gets one; None for beside the store.
     """
 
-    def __init__(self, *, capture: bool = True) -> None:
-        self._capture = capture
+    def __init__(self, *, capture: bool = True, checkpoints: str | None = None) -> None:
+        self._capture, self._checkpoints = capture, checkpoints
         self._epoch_s = time.time() - time.monotonic()
         self._told: SimpleQueue[_Told | None] = SimpleQueue()  # its put is reentrant, so signal handlers may call it
         self._queue: deque[Start] = deque()
@@ -128,9 +135,12 @@ class Inline(Executor):
         self._tee: Tee | None = None
         self._opened = False
 
-    def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:
+    def open(
+        self, spec: StudySpec, objective: Objective, directory: Path, checkpoints: str | Path | None = None
+    ) -> None:
         """Get ready; the node joins with the first poll."""
         self._spec, self._objective, self._directory = spec, objective, directory
+        self._keeper: StudyKeeper = study_keeper(self._checkpoints, spec.name, checkpoints or directory / "checkpoints")
         if self._capture and installed_log() is None:
             self._tee = Tee.install(ignored_thread=threading.get_ident())
         self._ready.append(NodeJoined(self.now_s(), Node(NODE_ID, _slot(spec))))
@@ -174,6 +184,14 @@ class Inline(Executor):
         self._wait(until_s)
         return self._take_ready()
 
+    def discard(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Remove checkpoints."""
+        self._keeper.discard([checkpoint.place for checkpoint in checkpoints])
+
+    def tidy(self, needed: Collection[str]) -> None:
+        """Remove all but these."""
+        self._keeper.tidy(needed)
+
     def wake(self) -> None:
         """Make a poll in progress return soon; safe in a signal handler."""
         self._told.put(None)
@@ -204,7 +222,7 @@ class Inline(Executor):
         start = self._queue.popleft()
         if self._thread is None:
             self._thread = _Thread(self._objective, self._spec, self._directory / "scratch", self._told)
-        self._running = _Link(start, self._told)
+        self._running = _Link(start, self._told, self._keeper)
         self._ready.append(Started(self.now_s(), start.trial, start.attempt, NODE_ID))
         self._thread.take(self._running)
 
@@ -232,6 +250,9 @@ class Inline(Executor):
     def _hear(self, told: _Told) -> None:
         link, content = told.link, told.content
         start = link.start
+        if isinstance(content, Checkpoint):
+            self._ready.append(Checkpointed(self.now_s(), start.trial, start.attempt, content))
+            return
         if isinstance(content, tuple):
             link.waiting = True
             self._ready.append(Reported(self.now_s(), start.trial, start.attempt, *content))

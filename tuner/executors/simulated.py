@@ -155,7 +155,9 @@ class Simulated(Executor):
         """Attempts that hold a place on a node now."""
         return len(self._where)
 
-    def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:  # noqa: D102 -- see the port
+    def open(  # noqa: D102 -- see the port
+        self, spec: StudySpec, objective: Objective, directory: Path, checkpoints: str | Path | None = None
+    ) -> None:
         if not isinstance(objective, Simulates):
             raise ExecutorError(
                 f"{type(objective).__name__} cannot be simulated", hint="give the objective a `simulate` method"

@@ -125,8 +125,7 @@ class Simulated:
 def driver_parts(spec: StudySpec) -> tuple[Scheduler, Sampler]:
     """A fresh core and a fresh sampler for a study."""
     pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
-    problem = Problem(spec.space, spec.metrics, spec.seed, spec.limits.trials)
-    sampler: Sampler = plugins.build("sampler", spec.sampler, problem)
+    sampler: Sampler = plugins.build("sampler", spec.sampler, Problem.of(spec))
     return Scheduler(spec, pruner), sampler
 
 

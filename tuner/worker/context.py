@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import operator
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tuner.core.actions import Start
+from tuner.core.ports import SavedCheckpoint
 from tuner.errors import TrialPruned
 from tuner.study import Metric
-from tuner.trial import Failed, FailureKind
+from tuner.trial import Checkpoint, Failed, FailureKind
 from tuner.worker.capture import LogSource
+from tuner.worker.checkpoints import name_of
 from tuner.worker.link import Link
 from tuner.worker.log import BoundedLog
 from tuner.worker.numbers import NotANumber, missing_metric, to_float
@@ -53,6 +56,8 @@ class AttemptContext:
         self.last_values: Mapping[str, float] | None = None
         self.failure: Failed | None = None
         self._link, self._scratch, self._source = link, scratch, source
+        self._start_from = start.checkpoint
+        self._saved_step: int | None = None
         self._own_log: BoundedLog | None = None
         self._left_out: set[str] = set()
 
@@ -88,6 +93,48 @@ class AttemptContext:
         self._link.report(checked_step, checked)
         self._check_stop()
 
+    @cached_property
+    def checkpoint(self) -> SavedCheckpoint | None:
+        """What to go on from: files to be read, and the step after which they were saved; None to start from nothing.
+
+        One that is there no more, or cannot be read, is noted in the log, and the attempt starts from nothing.
+        """
+        start_from = self._start_from
+        if start_from is None:
+            return None
+        try:
+            path = self._link.keeper.fetch(start_from.place, self.directory / "checkpoints")
+        except Exception as error:
+            self.log(f"[tuner] no going on from the checkpoint of step {start_from.step}: {error}\n")
+            return None
+        return SavedCheckpoint(path, start_from.step)
+
+    @contextmanager
+    def save_checkpoint(self, step: int) -> Iterator[Path]:
+        """An empty folder to write into; what lies there when the ``with`` block ends well is durable then.
+
+        Save before the report of that step: an attempt that is asked to stop learns of it when it reports.
+
+        Args:
+            step: The step that it belongs to, a whole number above that of the last checkpoint that this attempt saved.
+
+        Raises:
+            BadReport: The step cannot be used; the attempt fails.
+            OSError: The disk is full, or the like.
+        """
+        number = self._whole("context.save_checkpoint", step, "with context.save_checkpoint(step) as folder: ...")
+        if self._saved_step is not None and number <= self._saved_step:
+            self._refuse(f"context.save_checkpoint: step {number} is not above the last one, {self._saved_step}")
+        keeper = self._link.keeper
+        draft = keeper.draft(self.directory / "checkpoints")
+        try:
+            yield draft
+            place, size_mib = keeper.keep(draft, name_of(self.trial, self.attempt, number))
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        self._saved_step = number
+        self._link.saved(Checkpoint(number, place, size_mib))
+
     def log(self, text: str) -> None:
         """Add to the attempt's log what was not printed by this process."""
         data = text.encode("utf-8", "replace")
@@ -119,16 +166,18 @@ class AttemptContext:
         if stop is not None:
             raise TrialPruned(stop.reason)
 
-    def _checked_step(self, step: Any) -> int:
+    def _whole(self, call: str, step: Any, example: str) -> int:
         try:
             number = operator.index(step)
         except TypeError:
             number = None
         if number is None or isinstance(step, bool) or not -_STEP_LIMIT <= number < _STEP_LIMIT:
-            self._refuse(
-                f"context.report: the step must be a whole number, got {step!r:.80} ({type(step).__name__});"
-                " write context.report(step, loss=...)"
-            )
+            what = f"the step must be a whole number, got {step!r:.80} ({type(step).__name__})"
+            self._refuse(f"{call}: {what}; write {example}")
+        return number
+
+    def _checked_step(self, step: Any) -> int:
+        number = self._whole("context.report", step, "context.report(step, loss=...)")
         if self.last_step is not None and number <= self.last_step:
             self._refuse(f"context.report: step {number} is not above the last one, {self.last_step}; steps must rise")
         return number

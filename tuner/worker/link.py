@@ -8,7 +8,8 @@ from typing import Protocol
 
 from tuner.core.actions import Stop
 from tuner.resources import Usage
-from tuner.trial import FailureKind, Outcome
+from tuner.trial import Checkpoint, FailureKind, Outcome
+from tuner.worker.checkpoints import Keeper
 
 __all__ = ["AttemptFailed", "AttemptResult", "Link"]
 
@@ -18,6 +19,13 @@ class Link(Protocol):
 
     def report(self, step: int, values: Mapping[str, float]) -> None:
         """Send intermediate values, which were checked: steps rise, values are finite. Returns at once."""
+
+    def saved(self, checkpoint: Checkpoint) -> None:
+        """Tell of a checkpoint that is durable, in order with the reports. Returns at once."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """Where checkpoints are kept. Asked for when the attempt has one to go on from, or saves one."""
 
     @property
     def stop(self) -> Stop | None:

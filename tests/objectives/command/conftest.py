@@ -16,7 +16,7 @@ from tuner.objectives.command import Command
 from tuner.resources import Resources
 from tuner.space import Categorical, Float, Int, SearchSpace
 from tuner.study import Metric, PluginSpec, StudySpec
-from tuner.trial import Failed, ParamValue
+from tuner.trial import Checkpoint, Failed, ParamValue
 from tuner.worker import AttemptResult, release_bounds, run_attempt
 
 SPACE = SearchSpace(
@@ -37,6 +37,11 @@ class RecordingLink:
     reports: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     stop_at: int | None = None
     on_log: Any = None
+    keeper: Any = None
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+
+    def saved(self, checkpoint: Checkpoint) -> None:
+        self.checkpoints.append(checkpoint)
 
     def report(self, step: int, values: Mapping[str, float]) -> None:
         self.reports.append((step, dict(values)))
