@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,11 @@ from tuner.samplers._encoding import Encoding, Rows
 from tuner.samplers._gp_acquisition import log_cdf, log_ei
 from tuner.samplers._gp_features import Features
 from tuner.samplers._gp_records import Observations, Records
-from tuner.samplers._gp_surrogate import Surrogate
+from tuner.samplers._gp_search import Worth
+from tuner.samplers._gp_surrogate import Effort, Surrogate
 from tuner.samplers._gp_warp import Warp
 
-__all__ = ["Models", "Worth"]
+__all__ = ["Models"]
 
 Array = NDArray[np.float64]
 
@@ -27,19 +28,17 @@ _WEIGHTS = 10
 _AUGMENTED = 0.05
 """Share of the sum in the augmented Tchebycheff scalarisation (Knowles, 2006)."""
 _VALIDITY_NOISE = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What to look for.
-
-    Attributes:
-        judge: Snapped rows, shape (m, d) -> how much each is worth, shape (m,).
-        best: Rows to look around, best first, shape (b, d).
-    """
-
-    judge: Callable[[Rows], Array]
-    best: Rows
+_APART, _CROWDED = 0.02, 1e3
+"""How far a suggestion keeps from trials that run, in some parameter, where it can; a model that is sure where the best is
+would send all workers there."""
+DARING = 2.0
+"""Scale of the half-normal distribution that the weight of the standard deviation is drawn from."""
+_EFFORTS = (
+    (32, Effort(fitted=200, known=500, believed=100, draws=512, children=24)),
+    (200, Effort(fitted=120, known=300, believed=64, draws=384, children=16)),
+    (math.inf, Effort(fitted=64, known=160, believed=48, draws=256, children=12)),
+)
+"""What a suggestion may cost while at most so many trials run: the more there are, the sooner the next one is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +75,23 @@ class Models:
         self._features = Features(encoding)
         self._targets: dict[int, _Target] = {}
         self._limits: list[_Limit] | None = None
+        self._spent = self.effort
+
+    @property
+    def effort(self) -> Effort:
+        """What a suggestion may cost now."""
+        n = len(self._records.running)
+        return next(effort for most, effort in _EFFORTS if n <= most)
 
     def learned(self, *, earlier: bool = False) -> None:
         """The records have changed; ``earlier`` when they now hold trials of earlier studies."""
-        self._targets.clear()
-        self._limits = None
+        self._forget()
         if earlier:
             self._features = Features(self._encoding, informed=True)
+
+    def _forget(self) -> None:
+        self._targets.clear()
+        self._limits = None
 
     def worth(self, number: int) -> Worth:
         """What trial ``number`` should look for.
@@ -93,6 +102,9 @@ class Models:
         Raises:
             numpy.linalg.LinAlgError: A model cannot be fitted.
         """
+        if self._spent is not self.effort:
+            self._forget()
+            self._spent = self.effort
         target, limits = self._target(number), self._all_limits()
         pending = self._records.pending()
         rows = np.array([self._records.running[n] for n in pending]).reshape(len(pending), len(self._encoding))
@@ -104,13 +116,28 @@ class Models:
         improve = len(whole) > 0 or not limits
         incumbent = float(target.surrogate.predict(best)[0].min()) if improve else 0.0
 
+        running = self._filled(target.surrogate.believed)
+        daring = self._daring(number) if pending else None
+
         def judge(rows: Rows) -> Array:
-            total = log_ei(*target.surrogate.predict(rows), incumbent) if improve else np.zeros(len(rows))
+            total = np.zeros(len(rows))
+            if improve:
+                mean, variance = target.surrogate.predict(rows)
+                total = log_ei(mean, variance, incumbent) if daring is None else daring * np.sqrt(variance) - mean
             for limit in limits:
                 total = total + log_cdf(*limit.surrogate.predict(rows), limit.bound)
-            return total
+            return total - _CROWDED * _near(self._filled(rows), running)
 
         return Worth(judge, best)
+
+    @staticmethod
+    def _filled(rows: Rows) -> Rows:
+        """Rows in which inactive parameters differ from no other."""
+        return np.nan_to_num(rows, nan=0.5)
+
+    def _daring(self, number: int) -> float:
+        """How many standard deviations below the mean trial ``number`` hopes for: drawn, so that no two want the same."""
+        return DARING * abs(float(np.random.default_rng([self._problem.seed, number, 1]).standard_normal()))
 
     def _target(self, number: int) -> _Target:
         several = len(self._problem.metrics) > 1
@@ -123,7 +150,7 @@ class Models:
                 known = self._records.objective()
                 values = known.values
             warped, extra = _warped(known, values)
-            self._targets[key] = _Target(Surrogate(self._features, known, warped, extra), known, warped)
+            self._targets[key] = _Target(Surrogate(self._features, known, warped, extra, self._spent), known, warped)
         return self._targets[key]
 
     def _scalarised(self, table: Array, key: int) -> Array:
@@ -152,13 +179,23 @@ class Models:
         scale = float(np.median(np.abs(known.values))) or 1.0
         values = np.sign(known.values) * np.log1p(np.abs(known.values) / scale)
         shift, spread = float(values.mean()), float(values.std()) or 1.0
-        surrogate = Surrogate(self._features, known, (values - shift) / spread, np.zeros(len(values)))
+        surrogate = Surrogate(self._features, known, (values - shift) / spread, np.zeros(len(values)), self._spent)
         return _Limit(surrogate, -shift / spread)
 
     def _validity(self) -> _Limit:
         """A classifier by regression on -1 and 1 (Rasmussen and Williams, 2006, section 6.5)."""
         known = self._records.validity()
-        return _Limit(Surrogate(self._features, known, known.values, np.full(len(known), _VALIDITY_NOISE)), 0.0)
+        noise = np.full(len(known), _VALIDITY_NOISE)
+        return _Limit(Surrogate(self._features, known, known.values, noise, self._spent), 0.0)
+
+
+def _near(rows: Rows, others: Rows) -> NDArray[np.bool_]:
+    """Which rows, shape (m,), differ from some other row, shape (k, d), by less than ``_APART`` in every parameter."""
+    near = np.zeros(len(rows), dtype=np.bool_)
+    for other in others:
+        suspects = np.flatnonzero(~near)
+        near[suspects] = (np.abs(rows[suspects] - other) < _APART).all(axis=1)
+    return near
 
 
 def _warped(known: Observations, values: Array) -> tuple[Array, Array]:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.samplers._encoding import Encoding, Rows
 
-__all__ = ["search"]
+__all__ = ["Worth", "search"]
 
 Array = NDArray[np.float64]
 
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What to look for.
+
+    Attributes:
+        judge: Snapped rows, shape (m, d) -> how much each is worth, shape (m,).
+        best: Rows to look around, best first, shape (b, d).
+    """
+
+    judge: Callable[[Rows], Array]
+    best: Rows
+
+
 _AROUND = np.array([0.2, 0.05, 0.01])
-_PARENTS, _CHILDREN, _APART = 6, 24, 0.05
+_PARENTS, _APART = 6, 0.05
 _LISTED = 200
 _STEPS = (0.15, 0.08, 0.04, 0.02, 0.01, 0.005, 0.002)
 
 
-def search(
-    encoding: Encoding, worth: Callable[[Rows], Array], best: Rows, rng: np.random.Generator, draws: int = 768
-) -> Rows:
+def search(encoding: Encoding, worth: Worth, rng: np.random.Generator, *, draws: int = 768, children: int = 24) -> Rows:
     """Rows by falling worth, shape (k, d), snapped: where the local searches ended, then what they began with.
 
     Uniform draws and perturbations of the best points known are judged; from the most promising of them, rounds of ever
@@ -29,14 +42,15 @@ def search(
 
     Args:
         encoding: The space.
-        worth: Snapped rows, shape (m, d) -> what they are worth, shape (m,).
-        best: Rows to perturb, best first, shape (b, d).
+        worth: What to look for, and around which rows.
         rng: The only source of chance.
-        draws: How many uniform draws.
+        draws: How many uniform draws, and how many perturbations of the best rows.
+        children: How many neighbours each point of a local search has in each round.
     """
+    best = worth.best
     pool = [encoding.draw(rng, draws)]
     if len(best):
-        each = -(-draws // (2 * len(best)))
+        each = -(-draws // len(best))
         parents = _filled(encoding, np.repeat(best, each, axis=0), rng)
         pool.append(_children(encoding, parents, _AROUND[rng.integers(0, len(_AROUND), len(parents))][:, None], rng))
         pool.append(_filled(encoding, best, rng))
@@ -44,12 +58,13 @@ def search(
     rows = rows[encoding.allowed(encoding.snap(rows))]
     if not len(rows):
         return rows
-    values = worth(encoding.snap(rows))
+    values = worth.judge(encoding.snap(rows))
     order = np.argsort(-values, kind="stable")[:_LISTED]
     pool_rows = rows[order]
     rows, values = _best_apart(pool_rows, values[order])
     for step in _STEPS:
-        rows, values = _climb(encoding, worth, rows, values, step, rng)
+        offspring = _children(encoding, np.repeat(rows, children, axis=0), np.array(step), rng)
+        rows, values = _climbed(encoding, worth, rows, values, offspring)
     return encoding.snap(np.vstack([rows[np.argsort(-values, kind="stable")], pool_rows]))
 
 
@@ -64,19 +79,16 @@ def _best_apart(rows: Rows, values: Array) -> tuple[Rows, Array]:
     return rows[kept], values[kept]
 
 
-def _climb(
-    encoding: Encoding, worth: Callable[[Rows], Array], rows: Rows, values: Array, step: float, rng: np.random.Generator
-) -> tuple[Rows, Array]:
-    """One round: every parent gives way to its best child, if that is better."""
-    children = _children(encoding, np.repeat(rows, _CHILDREN, axis=0), np.array(step), rng)
+def _climbed(encoding: Encoding, worth: Worth, rows: Rows, values: Array, children: Rows) -> tuple[Rows, Array]:
+    """Every parent, shape (k, d), gives way to the best of its children, shape (k c, d), if that one is better."""
     snapped = encoding.snap(children)
-    judged = worth(snapped)
+    judged = worth.judge(snapped)
     judged[~encoding.allowed(snapped)] = -np.inf
-    table = judged.reshape(len(rows), _CHILDREN)
-    chosen = table.argmax(axis=1)
-    better = table[np.arange(len(rows)), chosen] > values
-    picked = children.reshape(len(rows), _CHILDREN, -1)[np.arange(len(rows)), chosen]
-    return np.where(better[:, None], picked, rows), np.where(better, table.max(axis=1), values)
+    table = judged.reshape(len(rows), -1)
+    parents, chosen = np.arange(len(rows)), table.argmax(axis=1)
+    picked = children.reshape(*table.shape, -1)[parents, chosen]
+    better = table[parents, chosen] > values
+    return np.where(better[:, None], picked, rows), np.where(better, table[parents, chosen], values)
 
 
 def _filled(encoding: Encoding, rows: Rows, rng: np.random.Generator) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,28 @@ from tuner.samplers._gp_features import Features
 from tuner.samplers._gp_model import Hyper, Posterior, fit
 from tuner.samplers._gp_records import Observations
 
-__all__ = ["Surrogate"]
+__all__ = ["Effort", "Surrogate"]
 
 Array = NDArray[np.float64]
 
-MOST_FITTED = 200
-"""How many observations the hyperparameters are fitted to."""
-MOST_KNOWN = 500
-"""How many observations the posterior knows: it bounds the cost of a suggestion in a long study."""
-MOST_BELIEVED = 100
-"""How many running trials are believed in one after another; of more, the most promising ones are."""
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a suggestion may cost.
+
+    Attributes:
+        fitted: To how many observations the hyperparameters are fitted.
+        known: How many observations the posterior knows.
+        believed: How many running trials are believed in, one after another; of more, the most promising ones are.
+        draws: How many uniform draws a search begins with, and how many perturbations of the best trials.
+        children: How many neighbours each of the points in a local search has in each round.
+    """
+
+    fitted: int
+    known: int
+    believed: int
+    draws: int
+    children: int
 
 
 class Surrogate:
@@ -34,28 +47,34 @@ class Surrogate:
         known: At least one observation.
         values: What is modelled, about standardised, shape (n,).
         extra: Variance of the values' own uncertainty, shape (n,).
+        effort: How many observations can be afforded.
+
+    Attributes:
+        believed: The rows that are believed in.
 
     Raises:
         numpy.linalg.LinAlgError: The kernel matrix cannot be factorised.
     """
 
-    def __init__(self, features: Features, known: Observations, values: Array, extra: Array) -> None:
-        self._features = features
-        chosen = _thinned(values, MOST_KNOWN)
+    def __init__(self, features: Features, known: Observations, values: Array, extra: Array, effort: Effort) -> None:
+        self._features, self._most_believed = features, effort.believed
+        chosen = _thinned(values, effort.known)
         points = features(known.rows[chosen], known.earlier[chosen])
         values, extra = values[chosen], extra[chosen]
-        few = _thinned(values, MOST_FITTED)
+        few = _thinned(values, effort.fitted)
         hyper: Hyper = fit(points[few], features.groups, values[few], extra[few])
         self._base = Posterior(hyper, points, features.groups, values, extra)
         self._posterior = self._base.copy()
         self._believed: list[int] = []
+        self.believed = known.rows[:0]
 
     def believe(self, numbers: Sequence[int], rows: Array) -> None:
         """Take running trials into account, by rising number; those believed in before need not be computed again."""
-        if len(numbers) > MOST_BELIEVED:
+        if len(numbers) > self._most_believed:
             mean, _ = self._base.predict(self._features(rows))
-            kept = np.sort(np.argsort(mean, kind="stable")[:MOST_BELIEVED])
+            kept = np.sort(np.argsort(mean, kind="stable")[: self._most_believed])
             numbers, rows = [numbers[k] for k in kept], rows[kept]
+        self.believed = rows
         known = len(self._believed)
         if list(numbers[:known]) != self._believed:
             self._posterior, self._believed, known = self._base.copy(), [], 0

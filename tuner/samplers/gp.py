@@ -53,6 +53,7 @@ class GPSampler(Sampler):
         n_startup_trials: How many trials must have a result before the model is used, at least 1. None for 8, or one more
             than there are parameters if that is more; with an earlier study of as many trials, 3 are enough.
         n_candidates: How many uniform draws the search begins with, at least 1; as many again are drawn near the best trials.
+            None for 512, and fewer while many trials run.
 
     Raises:
         SweepError: An option is out of range.
@@ -62,7 +63,9 @@ class GPSampler(Sampler):
     order_free: ClassVar[bool] = True
     across_brackets: ClassVar[bool] = True
 
-    def __init__(self, problem: Problem, *, n_startup_trials: int | None = None, n_candidates: int = 768) -> None:
+    def __init__(
+        self, problem: Problem, *, n_startup_trials: int | None = None, n_candidates: int | None = None
+    ) -> None:
         for name, value in (("n_startup_trials", n_startup_trials), ("n_candidates", n_candidates)):
             if value is not None and value < 1:
                 raise SweepError(f"{name} is too small", path=f"sampler.{name}", got=value, expected="at least 1")
@@ -136,5 +139,7 @@ class GPSampler(Sampler):
             except np.linalg.LinAlgError:
                 return ()
             rng = np.random.default_rng([self._problem.seed, number])
-            return search(self._encoding, worth.judge, worth.best, rng, self._candidates)
+            effort = self._models.effort
+            draws = effort.draws if self._candidates is None else self._candidates
+            return search(self._encoding, worth, rng, draws=draws, children=effort.children)
         return self._encoding.of_unit(self._design[number][None, :])
