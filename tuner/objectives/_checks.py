@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tuner.errors import InvalidParams, ObjectiveError, SweepError
@@ -29,12 +29,15 @@ FROM_SPACE = "from_space"
 
 
 def check_reports(spec: StudySpec, fidelities: Iterable[str]) -> None:
-    """Raise when something of the study waits for reports and no estimator of it makes any.
+    """Raise when something of the study waits for reports and no estimator of it makes any, or makes others.
 
     Raises:
-        SweepError: A pruner would never see a report, or a budget of steps would be one of trials.
+        SweepError: A pruner would never see a report or misread what it sees, or a budget of steps would be one of trials.
     """
-    if any(fidelity != "none" for fidelity in fidelities):
+    reported = set(fidelities) - {"none"}
+    if spec.pruner.type == "wilcoxon" and reported:
+        _check_racing(spec, reported)
+    if reported:
         return
     mend = "validate by {kind: cv}, which reports every fold, or use an estimator with boosting rounds or epochs"
     if spec.pruner.type != "none":
@@ -52,6 +55,26 @@ def check_reports(spec: StudySpec, fidelities: Iterable[str]) -> None:
             got=spec.limits.steps,
             expected="limits.trials",
             hint=mend,
+        )
+
+
+def _check_racing(spec: StudySpec, reported: Collection[str]) -> None:
+    """The ``wilcoxon`` pruner compares folds one by one: reports must be about folds, and it must know that they are means."""
+    others = sorted(set(reported) - {"folds"})
+    if others:
+        raise SweepError(
+            f"wilcoxon races over folds, but {' and '.join(others)} are reported",
+            path="pruner",
+            got="wilcoxon",
+            hint="set objective.fidelity: folds (with validation: {kind: cv}), or use asha, median or curve",
+        )
+    if spec.pruner.options.get("values") != "mean":
+        raise SweepError(
+            "an estimator reports the mean over the folds so far, not each fold's own value",
+            path="pruner.values",
+            got=spec.pruner.options.get("values", "single"),
+            expected="mean",
+            hint="write pruner: {type: wilcoxon, values: mean}",
         )
 
 
