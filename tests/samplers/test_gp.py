@@ -25,6 +25,14 @@ def bowl(params: Any) -> float:
     return float((math.log10(params["lr"]) + 2.5) ** 2 + (params["depth"] - 7) ** 2 / 10 + (params["kind"] != "b"))
 
 
+def place(suggestion: Suggestion) -> tuple[float, float]:
+    """Where on the plane it lies."""
+    x, y = suggestion.params["x"], suggestion.params["y"]
+    assert isinstance(x, float)
+    assert isinstance(y, float)
+    return x, y
+
+
 def complete(number, params, values, **fields):
     return Trial(number, TrialState.COMPLETE, params, values, **fields)
 
@@ -57,7 +65,7 @@ def test_suggestions_made_together_keep_apart_and_find_the_hollow(n):
 
     sampler = GPSampler(Problem(PLANE, LOSS, 3))
     run(sampler, hollow, 16)
-    points = np.array([[s.params["x"], s.params["y"]] for s in sampler.ask(16, n)])
+    points = np.array([place(s) for s in sampler.ask(16, n)])
     apart = np.abs(points[:, None] - points[None]).max(-1) + np.eye(n)
     assert apart.min() > 0.015
     assert (np.hypot(*(points - (0.3, 0.6)).T) < 0.25).mean() > 0.3  # the disc is a fifth of the plane
@@ -91,7 +99,7 @@ def test_a_replay_goes_on_exactly_with_more_running_than_are_believed_in(monkeyp
     for number in range(10):
         (suggestion,) = drawn.ask(number, 1)
         other.replay(number, suggestion)
-        trial = complete(number, suggestion.params, {"loss": suggestion.params["x"] + suggestion.params["y"]})
+        trial = complete(number, suggestion.params, {"loss": sum(place(suggestion))})
         drawn.tell([trial])
         other.tell([trial])
     for k, suggestion in enumerate(asked[:7]):
@@ -105,7 +113,7 @@ def test_keeps_to_a_constraint():
     feasible, over = [], []
     for number in range(28):
         (suggestion,) = sampler.ask(number, 1)
-        x, y = suggestion.params["x"], suggestion.params["y"]
+        x, y = place(suggestion)
         latency = x + 0.2 * y
         violation = problem.constraints[0].violation(latency)
         sampler.tell([complete(number, suggestion.params, {"loss": -x - y, "latency": latency}, violation=violation)])
@@ -123,7 +131,7 @@ def test_seeks_what_is_feasible_while_nothing_is():
         x, y = 0.5 + number / 16, 0.3 + number * 7 % 8 / 12
         sampler.replay(number, Suggestion({"x": x, "y": y}))
         sampler.tell([complete(number, {"x": x, "y": y}, {"loss": 0.0, "size": x - 0.1}, violation=x)])
-    assert all(s.params["x"] < 0.3 for s in sampler.ask(8, 2))
+    assert all(place(s)[0] < 0.3 for s in sampler.ask(8, 2))
 
 
 def test_learns_which_parameters_are_invalid():
@@ -172,7 +180,7 @@ def test_trials_stopped_early_inform_it():
                 sampler.tell([Trial(number, TrialState.PRUNED, params, {"loss": 1.0 + 2.0 * end}, last_step=1)])
             else:
                 sampler.tell([Trial(number, TrialState.PRUNED, params, {})])
-        return [s.params["x"] for s in sampler.ask(24, 8)]
+        return [place(s)[0] for s in sampler.ask(24, 8)]
 
     assert min(asked(told=False)) < 0.5 < min(asked(told=True))
 
@@ -189,7 +197,7 @@ def test_a_value_at_an_early_step_is_not_taken_for_an_end():
             sampler.tell([complete(number, params, {"loss": end}, last_step=9)])
         else:
             sampler.tell([Trial(number, TrialState.PRUNED, params, {"loss": 0.1 * end}, last_step=1)])
-    assert all(abs(s.params["x"] - 0.8) < 0.15 for s in sampler.ask(24, 3))
+    assert all(abs(place(s)[0] - 0.8) < 0.15 for s in sampler.ask(24, 3))
 
 
 def earlier(shift, scale, n=20):
@@ -220,7 +228,7 @@ def test_spreads_over_a_front():
     on_front = []
     for number in range(30):
         (suggestion,) = sampler.ask(number, 1)
-        x, y = suggestion.params["x"], suggestion.params["y"]
+        x, y = place(suggestion)
         values = {"near zero": x * x + y * y, "near one": -((x - 1) ** 2) - y * y}
         sampler.tell([complete(number, suggestion.params, values)])
         if number >= 15 and y < 0.1:
@@ -239,7 +247,7 @@ def test_bears_any_values(value):
     for number in range(14):
         (suggestion,) = sampler.ask(number, 1)
         PLANE.check(suggestion.params)
-        sampler.tell([complete(number, suggestion.params, {"loss": value(suggestion.params["x"])})])
+        sampler.tell([complete(number, suggestion.params, {"loss": value(place(suggestion)[0])})])
 
 
 def test_bears_the_same_point_over_and_over():
