@@ -7,14 +7,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
-from tuner.errors import SearchSpaceError
+from tuner.errors import SearchSpaceError, closest
 from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchSpace
-from tuner.trial import ParamValue
+from tuner.trial import Params, ParamValue
 
-__all__ = ["TRIES", "SpaceDrawer", "grid_point", "trial_key"]
+__all__ = ["TRIES", "SpaceDrawer", "grid_point", "nearest", "trial_key", "typed"]
 
 TRIES = 10_000
 """How many draws may fall on forbidden combinations, one after another, before a space is called too forbidden."""
+
+_COMPLETIONS = 2_000
+"""How many draws may miss given values before they are said to exclude each other."""
 
 _Uniform = Callable[[], float]
 _Draw = Callable[[_Uniform], ParamValue]
@@ -34,6 +37,33 @@ def trial_key(seed: int, number: int) -> bytes:
 def grid_point(d: Float, k: int) -> float:
     """Value ``k``, from 0, of a float with a step, counted in decimals as ``Float.values`` does."""
     return float(Decimal(repr(d.low)) + k * Decimal(repr(d.step)))
+
+
+def typed(d: Distribution, value: ParamValue) -> ParamValue:
+    """The value in the parameter's own type: 1 as 1.0 for a float, 3.0 as 3 for a whole number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    if isinstance(d, Float):
+        return float(value)
+    return int(value) if isinstance(d, Int) else value
+
+
+def nearest(d: Distribution, value: ParamValue) -> ParamValue:
+    """The parameter's value that is nearest to ``value``, which may be out of its range.
+
+    Raises:
+        SearchSpaceError: Nothing is near: a choice that is not there, a text for a number.
+    """
+    if d.contains(value):
+        return typed(d, value)
+    if not isinstance(d, Float | Int) or not isinstance(value, int | float) or isinstance(value, bool):
+        raise SearchSpaceError("value out of range", got=value, expected=str(d))
+    clipped = min(max(value, d.low), d.high)
+    if isinstance(d, Int):
+        return d.low + min(round((clipped - d.low) / d.step), d.n_values - 1) * d.step
+    if d.step is None:
+        return float(clipped)
+    return grid_point(d, min(round((clipped - d.low) / d.step), (d.n_values or 1) - 1))
 
 
 def _below(uniform: _Uniform, n: int) -> int:
@@ -126,3 +156,39 @@ class SpaceDrawer:
             path="forbidden",
             hint="forbid less, or write the rule as a condition (when) of a parameter",
         )
+
+    def complete(self, given: Params, rng: Random) -> dict[str, ParamValue]:
+        """A draw with these values; what they depend on is drawn so that all of them are active.
+
+        Raises:
+            SearchSpaceError: A parameter is unknown, a value out of range, two exclude each other, or the combination is
+                forbidden; ``path`` names the parameter.
+        """
+        for name, value in given.items():
+            if name not in self._space:
+                near = closest(str(name), self._space)
+                raise SearchSpaceError(
+                    "unknown parameter",
+                    path=str(name),
+                    expected=f"one of {', '.join(self._space)}",
+                    hint=f"did you mean {near!r}?" if near else None,
+                )
+            if not self._space[name].contains(value):
+                raise SearchSpaceError("value out of range", path=name, got=value, expected=str(self._space[name]))
+        values = {name: typed(self._space[name], value) for name, value in given.items()}
+        active: set[str] = set()
+        for _ in range(_COMPLETIONS):
+            params: dict[str, ParamValue] = {}
+            for name, draw in self._draws:
+                if self._space.is_active(name, params):
+                    params[name] = values[name] if name in values else draw(rng.random)
+            if values.keys() <= params.keys() and not self._space.is_forbidden(params):
+                return params
+            active.update(params)
+        idle = next((name for name in given if name not in active), None)
+        if idle is not None:
+            when = dict(self._space[idle].when or {})
+            raise SearchSpaceError(
+                "is not active with these values", path=idle, got=given[idle], expected=f"with {when}"
+            )
+        raise SearchSpaceError("a forbidden combination, or values that exclude each other", got=dict(given))

@@ -8,8 +8,9 @@ from typing import Any
 
 from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.errors import PluginNotFound, SearchSpaceError, SweepError, closest
+from tuner.samplers._native import typed
 from tuner.samplers._renumbered import Renumbered
-from tuner.space import Constant, Distribution, Float, Int, SearchSpace
+from tuner.space import Constant, Distribution, SearchSpace
 from tuner.study import PluginSpec
 from tuner.trial import ParamValue, Trial
 
@@ -84,7 +85,7 @@ def _narrowed(space: SearchSpace, fixed: Mapping[str, ParamValue]) -> SearchSpac
             raise SweepError("value out of range", path=f"sampler.fixed.{name}", got=value, expected=str(space[name]))
     kept: dict[str, Distribution] = {}
     for name, d in space.items():
-        narrowed = Constant(_typed(d, fixed[name]), when=d.when) if name in fixed else d
+        narrowed = Constant(typed(d, fixed[name]), when=d.when) if name in fixed else d
         if not d.when or _valid({**kept, name: narrowed}, []):
             kept[name] = narrowed
     clauses = [clause for clause in space.forbidden if _possible(kept, clause)]
@@ -113,12 +114,6 @@ def _valid(parameters: Mapping[str, Distribution], clauses: Sequence[Mapping[str
     except SearchSpaceError:
         return False
     return True
-
-
-def _typed(d: Distribution, value: ParamValue) -> ParamValue:
-    if isinstance(d, Float) and isinstance(value, int | float):
-        return float(value)
-    return int(value) if isinstance(d, Int) and isinstance(value, int | float) else value
 
 
 def _built(base: str | Mapping[str, Any], problem: Problem) -> Sampler:

@@ -21,6 +21,7 @@ from tuner.trial import Failed, FailureKind, Params, Trial, TrialState
 __all__ = [
     "CONDITIONAL",
     "FINITE",
+    "LOSS",
     "MIXED",
     "SINGLE",
     "WIDE",
@@ -86,11 +87,11 @@ FINITE = SearchSpace(
     forbidden=[{"a": 0, "b": "x"}],
 )
 N_FINITE = 4 * 3 + 3
-_LOSS = (Metric("loss"),)
+LOSS = (Metric("loss"),)
 _LATENCY = (Constraint("latency_ms", high=2.0), Constraint("accuracy", low=0.5))
 
 
-def finished(number: int, params: Params, metrics: Sequence[Metric] = _LOSS) -> Trial:
+def finished(number: int, params: Params, metrics: Sequence[Metric] = LOSS) -> Trial:
     """Trial ``number`` as it might have ended: three in five COMPLETE, one PRUNED, one FAIL, values by the number."""
     values = {m.name: trial_seed(number, k) / 2**31 for k, m in enumerate(metrics)}
     if number % 5 == 3:
@@ -142,7 +143,7 @@ class Said:
 Entry = Asked | Said | Trial
 
 
-def history(sampler: Sampler, trials: int, metrics: Sequence[Metric] = _LOSS) -> Iterator[Entry]:
+def history(sampler: Sampler, trials: int, metrics: Sequence[Metric] = LOSS) -> Iterator[Entry]:
     """Ask and tell ``trials`` trials as an engine with up to six at once would: batches, reports, and ends out of order.
 
     It ends early when the space is exhausted. The samplers that wish so hear three reports of every trial.
@@ -198,14 +199,14 @@ class SamplerTestCase:
     batches_equal_singles: bool = True
     metrics: tuple[Metric, ...] | None = (Metric("loss"), Metric("accuracy", "maximize"))
 
-    def make(self, space: SearchSpace, seed: int = 17, metrics: tuple[Metric, ...] = _LOSS, **problem: Any) -> Sampler:
+    def make(self, space: SearchSpace, seed: int = 17, metrics: tuple[Metric, ...] = LOSS, **problem: Any) -> Sampler:
         """A new sampler; ``problem`` are further fields of ``Problem``."""
         given = Problem(space if self.reals else countable(space), metrics, seed, trials=100, **problem)
         sampler: Sampler = plugins.build("sampler", self.spec, given)
         return sampler
 
     def _suggested(
-        self, space: SearchSpace, n: int, seed: int = 17, metrics: tuple[Metric, ...] = _LOSS
+        self, space: SearchSpace, n: int, seed: int = 17, metrics: tuple[Metric, ...] = LOSS
     ) -> list[Params]:
         entries = list(history(self.make(space, seed, metrics), n, metrics))
         return [s.params for entry in entries if isinstance(entry, Asked) for s in entry.suggestions]
