@@ -36,11 +36,10 @@ class TestEverySampler(SamplerTestCase):
 class TestTpeInItsOtherForms(SamplerTestCase):
     @pytest.fixture(
         params=[
-            {"group": True},
-            {"multivariate": False},
+            {"multi_fidelity": True},
             {"constant_liar": False, "n_startup_trials": 0},
         ],
-        ids=["group", "independent", "no liar, no start"],
+        ids=["multi-fidelity", "no liar, no start"],
         autouse=True,
     )
     def chosen(self, request):
