@@ -20,7 +20,7 @@ def keeper(tmp_path):
 
 
 def kept(keeper, name, text="weights"):
-    draft = keeper.draft(keeper.root)
+    draft = keeper.draft(name, keeper.root)
     (draft / "layers").mkdir()
     (draft / "layers" / "w.txt").write_text(text)
     return keeper.keep(draft, name)[0]
@@ -34,7 +34,7 @@ def test_what_is_kept_is_found_as_it_was_left(keeper, tmp_path):
     place = kept(keeper, "3/1-5", "x" * (1 << 20))
     found = keeper.fetch(place, tmp_path)
     assert (found / "layers" / "w.txt").read_text() == "x" * (1 << 20)
-    assert keeper.found(3, 1) == [Checkpoint(5, place, 1.0)]
+    assert keeper.inherit(3, 1) == [Checkpoint(5, place, 1.0)]
 
 
 def test_an_attempt_that_must_be_run_once_more_replaces_what_it_had_kept(keeper, tmp_path):
@@ -75,7 +75,7 @@ def test_tidying_leaves_what_is_needed_and_nothing_else(keeper):
     needed = kept(keeper, "3/1-5")
     kept(keeper, "3/1-4")
     kept(keeper, "7/2-1")
-    keeper.draft(keeper.root)
+    keeper.draft("7/2-2", keeper.root)
     keeper.tidy({needed})
     assert [str(p.relative_to(keeper.root)) for p in sorted(keeper.root.rglob("*-*"))] == ["3/1-5"]
     keeper.tidy(())
@@ -119,12 +119,12 @@ def test_a_url_needs_what_reads_it(monkeypatch):
 def test_checkpoints_at_a_url_go_there_and_come_back(tmp_path):
     pytest.importorskip("fsspec")
     keeper = keeper_of("memory://bucket/s")
-    draft = keeper.draft(tmp_path)
+    draft = keeper.draft("3/1-5", tmp_path)
     (draft / "w.txt").write_text("weights")
     place, _ = keeper.keep(draft, "3/1-5")
     assert place == "memory://bucket/s/3/1-5"
     assert (keeper.fetch(place, tmp_path) / "w.txt").read_text() == "weights"
-    draft = keeper.draft(tmp_path)
+    draft = keeper.draft("3/1-5", tmp_path)
     other, _ = keeper.keep(draft, "3/1-6")
     keeper.tidy({place})
     assert (keeper.fetch(place, tmp_path) / "w.txt").read_text() == "weights"
@@ -133,6 +133,15 @@ def test_checkpoints_at_a_url_go_there_and_come_back(tmp_path):
         keeper.fetch(place, tmp_path)
     with pytest.raises(OSError, match="no checkpoint at"):
         keeper.fetch(other, tmp_path)
+
+
+def test_what_other_attempts_write_is_left_alone_when_one_has_died(keeper):
+    draft = keeper.draft("0/11-5", keeper.root)
+    place = kept(keeper, "0/11-4")
+    assert keeper.inherit(0, 1) == []
+    assert keeper.keep(draft, "0/11-5")[0]
+    assert [checkpoint.step for checkpoint in keeper.inherit(0, 11)] == [4, 5]
+    assert Path(place).exists()
 
 
 # -- through the context ------------------------------------------------------------------------------------------------
@@ -213,13 +222,12 @@ def test_a_process_killed_while_it_saves_leaves_nothing_to_be_seen(keeper, tmp_p
         from pathlib import Path
         from tuner.worker.checkpoints import FolderKeeper
         keeper = FolderKeeper(Path({str(keeper.root)!r}))
-        draft = keeper.draft(keeper.root)
+        draft = keeper.draft("0/1-5", keeper.root)
         (draft / "half").write_bytes(b"x" * 1000)
         os.kill(os.getpid(), signal.SIGKILL)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert len(list(keeper.root.iterdir())) == 1
     assert visible(keeper) == []
-    assert keeper.found(0, 1) == []
-    keeper.tidy(())
-    assert not keeper.root.exists()
+    assert keeper.inherit(0, 1) == []
+    assert list(keeper.root.iterdir()) == []

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner.cluster.wire import Chunk, Key, LogPart, News, Result, pack
+from tuner.cluster.wire import Chunk, Key, LogPart, News, Result, Told, pack
 from tuner.core.actions import Stop
 
 __all__ = ["Courier"]
@@ -55,7 +55,7 @@ class Courier:
         self._began_s = 0.0
         self._announced = False
         self._n_delivered = self._n_lost = 0
-        self._reports: list[tuple[int, Mapping[str, float]]] = []
+        self._reports: list[Told] = []
         self._results: list[Result] = []
         self._stops: dict[Key, Stop] = {}
         self._log_mark = self._log_sent = 0
@@ -109,6 +109,12 @@ class Courier:
             self._reports.append((step, values))
             if len(self._reports) == WAKE_AT:
                 self._wake.set()
+
+    def saved(self, step: int, place: str, size_mib: float) -> None:
+        """Take a checkpoint, in order with the reports; it is posted at once, for its attempt may die soon."""
+        with self._lock:
+            self._reports.append((step, (place, size_mib)))
+        self._wake.set()
 
     def stop_of(self, key: Key) -> Stop | None:
         """What the driver has asked of that attempt."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from tuner.cluster.wire import Key, Setup
 from tuner.core.actions import Stop
@@ -60,6 +60,14 @@ class Mailbox:
         async with self._changed:
             self._changed.notify_all()
         return messages
+
+    async def keep(self, name: str, data: bytes) -> tuple[str, float]:
+        """Keep a checkpoint of a machine that does not have the study's file system; as the keeper's ``write``."""
+        return cast("tuple[str, float]", await asyncio.to_thread(self._setup.keeper.write, data, name))
+
+    async def bring(self, place: str) -> bytes:
+        """The checkpoint at ``place``, for such a machine; as the keeper's ``read``."""
+        return cast(bytes, await asyncio.to_thread(self._setup.keeper.read, place))
 
     async def stop(self, stops: Sequence[Stop]) -> None:
         """Remember to tell these attempts to stop."""

@@ -8,25 +8,33 @@ from typing import Any, NamedTuple
 
 from tuner.core.actions import Start
 from tuner.resources import Resources
+from tuner.trial import Checkpoint
 
-__all__ = ["Batch", "Chunk", "Key", "LogPart", "News", "Result", "Returned", "Setup", "pack", "unpack"]
+__all__ = ["Batch", "Chunk", "Key", "LogPart", "News", "Result", "Returned", "Setup", "Told", "pack", "unpack"]
 
 Key = tuple[int, int]
 """(trial, attempt)."""
 
-Chunk = tuple[int, Sequence[tuple[int, Mapping[str, float]]]]
-"""How many reports the attempt made before these, and these: (step, values)."""
+Told = tuple[int, Mapping[str, float] | tuple[str, float]]
+"""A report: step and values; or a checkpoint: step and (place, size in MiB)."""
+
+Chunk = tuple[int, Sequence[Told]]
+"""How many reports and checkpoints the attempt told of before these, and these."""
 
 
 class Setup(NamedTuple):
     """What a worker process must have before it can run attempts of a study; it asks the mailbox for it, once.
 
     ``objective`` is a list with one reference in it, so that Ray hands the reference on instead of what it refers to.
+    ``keeper`` is where checkpoints are kept (``tuner.worker.checkpoints``), ``mark`` what shows that its file system is there;
+    None when it is everywhere.
     """
 
     objective: Sequence[Any]
     metrics: Any
     sys_path: Sequence[str]
+    keeper: Any
+    mark: str | None
 
 
 class Batch(NamedTuple):
@@ -37,18 +45,21 @@ class Batch(NamedTuple):
     heartbeat_s: float
     announce: bool
     grant: tuple[float, float, float]
-    starts: Sequence[tuple[int, int, Mapping[str, Any], int, int]]
+    starts: Sequence[tuple[int, int, Mapping[str, Any], int, int, tuple[int, str, float] | None]]
 
     def to_starts(self) -> list[Start]:
         """The attempts as the core sent them."""
         grant = Resources(*self.grant)
-        return [Start(trial, attempt, params, grant, lane, seed) for trial, attempt, params, lane, seed in self.starts]
+        return [
+            Start(trial, attempt, params, grant, lane, seed, None if saved is None else Checkpoint(*saved))
+            for trial, attempt, params, lane, seed, saved in self.starts
+        ]
 
 
 class Result(NamedTuple):
     """How one attempt ended; ``outcome`` and ``usage`` as ``tuner.core.codec`` writes them.
 
-    ``reports`` are those that the mailbox is not known to have.
+    ``reports`` are those, checkpoints among them, that the mailbox is not known to have.
     """
 
     key: Key

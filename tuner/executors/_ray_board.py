@@ -7,15 +7,15 @@ Every method takes the time now and changes the books; what must be done about i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tuner.cluster.wire import Chunk, Key, LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import decode_outcome, decode_usage
-from tuner.core.events import Event, Finished, NodeJoined, NodeLost, Reported, Started
+from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, NodeLost, Reported, Started
 from tuner.resources import Node, Resources, Usage
-from tuner.trial import Failed, FailureKind, Outcome
+from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker.outcome import stopped
 
 __all__ = ["Board", "Lease", "Task", "Todo"]
@@ -73,6 +73,7 @@ class _Entry:
     started: bool = False
     n_reports: int = 0
     last_step: int | None = None
+    saved_step: int | None = None
     stop: Stop | None = None
     stop_by_s: float | None = None
     held: Result | None = None
@@ -102,10 +103,11 @@ class Board:
 
     Args:
         lease: How patient to be.
+        inherit: What an attempt that has died had saved, as far as its files show.
     """
 
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
+    def __init__(self, lease: Lease, inherit: Callable[[Key], Sequence[Checkpoint]] = lambda key: ()) -> None:
+        self._lease, self._inherit = lease, inherit
         self._entries: dict[Key, _Entry] = {}
         self._tasks: dict[int, Task] = {}
         self._lanes: dict[int, _Lane] = {}
@@ -208,10 +210,9 @@ class Board:
             failure = Failed(FailureKind.WORKER_LOST, why)
         for key, entry in self._open(task):
             if task.verdict is not None and key == task.guilty:
-                self._finish(entry, task.verdict, None, None, now_s)
+                self._die(entry, task.verdict, now_s)
             elif len(task.keys) == 1 or entry.n_reports or (entry.started and failure.kind not in _OF_A_WORKER):
-                outcome = failure if entry.stop is None else stopped(entry.stop, entry.last_step)
-                self._finish(entry, outcome, None, None, now_s)
+                self._die(entry, failure if entry.stop is None else stopped(entry.stop, entry.last_step), now_s)
         self._send_again(task, now_s, alone=True)
         self._free(task, now_s)
 
@@ -357,12 +358,26 @@ class Board:
             return  # what lies between is still on its way: this comes again with the result
         at_s = self._at(now_s)
         trial, attempt = entry.start.trial, entry.start.attempt
-        for step, values in reports[entry.n_reports - first :]:
-            self._todo.events.append(Reported(at_s, trial, attempt, step, values))
-            entry.last_step = step
+        for step, told in reports[entry.n_reports - first :]:
+            if isinstance(told, tuple):
+                self._saved(entry, Checkpoint(step, *told), at_s)
+            else:
+                self._todo.events.append(Reported(at_s, trial, attempt, step, told))
+                entry.last_step = step
             entry.n_reports += 1
         if entry.held is not None and entry.n_reports >= entry.held.reports[0]:
             self._settle(entry, entry.held, now_s)
+
+    def _saved(self, entry: _Entry, checkpoint: Checkpoint, at_s: float) -> None:
+        self._todo.events.append(Checkpointed(at_s, entry.start.trial, entry.start.attempt, checkpoint))
+        entry.saved_step = checkpoint.step
+
+    def _die(self, entry: _Entry, outcome: Outcome, now_s: float) -> None:
+        """It ended without a word: what it saved and could not tell of any more counts."""
+        for checkpoint in self._inherit((entry.start.trial, entry.start.attempt)):
+            if entry.saved_step is None or checkpoint.step > entry.saved_step:
+                self._saved(entry, checkpoint, self._at(now_s))
+        self._finish(entry, outcome, None, None, now_s)
 
     def _result(self, result: Result, task: int, now_s: float) -> None:
         entry = self._entry(result.key, task)

@@ -17,10 +17,12 @@ from tuner.cluster.wire import Batch, Key, Returned, Setup, pack, unpack
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import encode_outcome, encode_usage
 from tuner.core.ports import Objective
+from tuner.executors._ray_checkpoints import keeper_here
 from tuner.executors._ray_traces import LOG_NAME, folder_of, note_running
 from tuner.resources import Usage
-from tuner.trial import Failed, FailureKind, Outcome
+from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker import Capture, run_attempt
+from tuner.worker.checkpoints import Keeper
 from tuner.worker.outcome import stopped
 
 __all__ = ["run_batch"]
@@ -72,6 +74,7 @@ class _Session:
         self._capture = self._captured()
         log_path = self._capture.path if self._capture else None
         self.courier = Courier(mailbox, self.node_id, log_path, batch.heartbeat_s)
+        self._keeper = keeper_here(setup, mailbox)
         self._objective: Objective | None = None
         self._broken = ""
         try:
@@ -98,7 +101,8 @@ class _Session:
             if announce:
                 note_running(self._scratch, key, mark)
             self.courier.begin(key, announce, mark)
-            result = run_attempt(self._objective, start, self._metrics, _Link(self.courier, key), self._scratch)
+            link = _Link(self.courier, key, self._keeper)
+            result = run_attempt(self._objective, start, self._metrics, link, self._scratch)
             self.courier.end(key, encode_outcome(result.outcome), encode_usage(result.usage), result.log)
 
     def _end_unrun(self, key: Key, outcome: Outcome) -> None:
@@ -115,11 +119,14 @@ class _Session:
 class _Link:
     """``tuner.worker.Link`` of one attempt."""
 
-    __slots__ = ("_courier", "_key", "report")
+    __slots__ = ("_courier", "_key", "keeper", "report")
 
-    def __init__(self, courier: Courier, key: Key) -> None:
-        self._courier, self._key = courier, key
+    def __init__(self, courier: Courier, key: Key, keeper: Keeper) -> None:
+        self._courier, self._key, self.keeper = courier, key, keeper
         self.report = courier.report
+
+    def saved(self, checkpoint: Checkpoint) -> None:
+        self._courier.saved(checkpoint.step, checkpoint.place, checkpoint.size_mib)
 
     @property
     def stop(self) -> Stop | None:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from tuner.cluster.mailbox import open_mailbox
 from tuner.cluster.nodes import draining_nodes
 from tuner.cluster.objects import publish, session_folder
 from tuner.cluster.outcomes import failure_of
-from tuner.cluster.wire import Batch, LogPart, Returned, Setup, pack, unpack
+from tuner.cluster.wire import Batch, Key, LogPart, Returned, Setup, pack, unpack
 from tuner.core.actions import Start, Stop
 from tuner.core.events import Event
 from tuner.core.ports import Executor, Objective
@@ -36,7 +36,8 @@ from tuner.executors._ray_logs import AttemptLogs
 from tuner.executors._ray_worker import run_batch
 from tuner.resources import Resources
 from tuner.study import StudySpec
-from tuner.trial import Failed
+from tuner.trial import Checkpoint, Failed
+from tuner.worker.checkpoints import FolderKeeper, UrlKeeper, study_keeper
 
 __all__ = ["RayExecutor"]
 
@@ -64,6 +65,8 @@ class RayExecutor(Executor):
             an objective in C code that does not let go of the interpreter (reading a large table, building a matrix)
             is silent too.
         autoscale: Whether the running cluster starts nodes when they are asked for.
+        checkpoints: Folder or fsspec URL for checkpoints, in which the study gets one; None for beside the store. Workers
+            that do not share the driver's file system send theirs to the driver.
         cluster: A Ray that is there or being started (``tuner.cluster.connect``), which whoever made it closes; the
             options above about getting one are not used then.
     """
@@ -78,17 +81,22 @@ class RayExecutor(Executor):
         heartbeat_s: float = 1.0,
         lease_s: float = 300.0,
         autoscale: bool = False,
+        checkpoints: str | None = None,
         cluster: Future[Cluster] | Cluster | None = None,
     ) -> None:
         self._options = ClusterOptions(address, num_cpus, dashboard, working_dir, _PRELOAD)
         self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
         self.can_grow = autoscale
+        self._checkpoints = checkpoints
         self._given, self._future = cluster is not None, _as_future(cluster)
         self._cluster: Cluster | None = None
         self._epoch_s = time.time() - time.monotonic()
         self._lock = threading.Lock()  # over the books, and over carrying out what follows from them
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[list[Event]] = queue.SimpleQueue()
+        self._unneeded: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self._keeper: FolderKeeper | UrlKeeper
+        self._mark: str | None = None
         self._backlog = 0
         self._refs: dict[int, Any] = {}
         self._tasks: dict[Resources, Any] = {}
@@ -110,20 +118,24 @@ class RayExecutor(Executor):
         if self._future is None:
             self._future = start_in_background(self._options)
 
-    def open(self, spec: StudySpec, objective: Objective, directory: Path) -> None:  # noqa: D102 -- see the port
+    def open(  # noqa: D102 -- see the port
+        self, spec: StudySpec, objective: Objective, directory: Path, checkpoints: str | Path | None = None
+    ) -> None:
+        self._keeper = study_keeper(self._checkpoints, spec.name, checkpoints or directory / "checkpoints")
         self.warm_up()
         assert self._future is not None
         self._cluster = result_of(self._future, self._options)
         self._study = spec.name
-        self._board = Board(Lease(self._lease_s, spec.stop_grace_s, self.can_grow))
+        self._board = Board(Lease(self._lease_s, spec.stop_grace_s, self.can_grow), self._inherit)
         self._logs = AttemptLogs(directory, session_folder(), self._run_name)
         reference = publish(objective, "the objective")
-        self._setup = _setup_of(reference, spec)
+        self._mark = self._keeper.mark() if isinstance(self._keeper, FolderKeeper) else None
+        self._setup = _setup_of(reference, spec, self._keeper, self._mark)
         self._open_mailbox()
         if self.can_grow:
             request_bundles((), self._cluster.nodes())
         self._see_nodes(self._cluster.nodes(), draining_nodes())
-        for work in (self._keep_books, self._fetch_mail, self._watch_nodes):
+        for work in (self._keep_books, self._fetch_mail, self._watch_nodes, self._remove):
             thread = threading.Thread(target=work, name=f"tuner-{work.__name__.strip('_')}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -156,6 +168,16 @@ class RayExecutor(Executor):
             self._backlog -= len(events)
         return events
 
+    def discard(self, checkpoints: Sequence[Checkpoint]) -> None:  # noqa: D102 -- see the port
+        self._unneeded.put([checkpoint.place for checkpoint in checkpoints])
+
+    def tidy(self, needed: Collection[str]) -> None:  # noqa: D102 -- see the port
+        self._unneeded.put(None)
+        for thread in self._threads:
+            if thread.name == "tuner-remove":
+                thread.join(_JOIN_S)
+        self._keeper.tidy(needed)
+
     def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: D102 -- see the port
         if self.can_grow and self._cluster is not None:
             request_bundles(bundles, self._cluster.nodes())
@@ -168,11 +190,14 @@ class RayExecutor(Executor):
             return
         self._closing.set()
         self._inbox.put(None)
+        self._unneeded.put(None)
         cluster = self._cluster or self._started()
         if cluster is not None and ray.is_initialized():
             self._release()
         for thread in self._threads:
             thread.join(_JOIN_S)
+        if self._mark is not None and isinstance(self._keeper, FolderKeeper):
+            self._keeper.unmark(self._mark)
         if cluster is not None and not self._given:
             cluster.close()
 
@@ -249,7 +274,7 @@ class RayExecutor(Executor):
 
     def _submit(self, task: Task, batch: Sequence[Start]) -> None:
         grant = task.grant
-        rows = [(start.trial, start.attempt, start.params, start.lane, start.seed) for start in batch]
+        rows = [(s.trial, s.attempt, s.params, s.lane, s.seed, _as_row(s.checkpoint)) for s in batch]
         payload = pack(
             Batch(
                 task.number,
@@ -315,6 +340,20 @@ class RayExecutor(Executor):
             with contextlib.suppress(Exception):  # it has ended meanwhile; Ray raises various things then
                 ray.cancel(reference, force=True)
 
+    # -- checkpoints ------------------------------------------------------------------------------------------------
+
+    def _inherit(self, key: Key) -> Sequence[Checkpoint]:
+        try:
+            return self._keeper.inherit(*key)
+        except OSError:
+            return ()
+
+    def _remove(self) -> None:
+        """Remove checkpoints that are not needed any more, beside everything else: they may be large."""
+        while (places := self._unneeded.get()) is not None:
+            with contextlib.suppress(Exception):  # what a file system beyond a URL raises is anybody's guess
+                self._keeper.discard(places)
+
     # -- the mailbox ------------------------------------------------------------------------------------------------
 
     def _open_mailbox(self) -> None:
@@ -372,9 +411,13 @@ class RayExecutor(Executor):
             self._carry_out(self._board.take())
 
 
-def _setup_of(reference: Any, spec: StudySpec) -> Setup:
+def _setup_of(reference: Any, spec: StudySpec, keeper: Any, mark: str | None) -> Setup:
     """What worker processes of the study will ask for."""
-    return Setup([reference], spec.metrics, [path for path in sys.path if path])
+    return Setup([reference], spec.metrics, [path for path in sys.path if path], keeper, mark)
+
+
+def _as_row(checkpoint: Checkpoint | None) -> tuple[int, str, float] | None:
+    return None if checkpoint is None else (checkpoint.step, checkpoint.place, checkpoint.size_mib)
 
 
 def _close_later(future: Future[Cluster]) -> None:

@@ -1,11 +1,13 @@
 """A cluster in virtual time: ten thousand workers on a laptop, with failures, and the same log for the same seed.
 
 ``poll`` jumps to the next event instead of waiting. An objective takes part by having ``simulate`` (see ``Simulates``).
+Checkpoints are virtual: of an objective with ``checkpoints = True`` every report is preceded by one.
 """
 
 from __future__ import annotations
 
 import heapq
+import inspect
 import math
 import random
 from collections import deque
@@ -16,12 +18,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from tuner.core.actions import Start, Stop
-from tuner.core.events import Event, Finished, NodeJoined, NodeLost, Reported, Started
+from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, NodeLost, Reported, Started
 from tuner.core.ports import Executor, Objective
 from tuner.errors import ExecutorError
 from tuner.resources import Node, Resources, Usage
 from tuner.study import StudySpec, trial_seed
-from tuner.trial import Failed, FailureKind, Outcome, Params, Pruned
+from tuner.trial import Checkpoint, Failed, FailureKind, Outcome, Params, Pruned
 
 __all__ = ["Faults", "Simulated", "Simulates", "Simulation"]
 
@@ -46,7 +48,12 @@ class Simulation:
 
 @runtime_checkable
 class Simulates(Protocol):
-    """An objective that can say how an attempt would go, without doing it."""
+    """An objective that can say how an attempt would go, without doing it.
+
+    Its ``simulate`` may take a fourth argument ``resume_step``, the step of the checkpoint that the attempt goes on from, None
+    for none; without it every attempt starts from nothing. With an attribute ``checkpoints`` that is true its attempts save one
+    before every report.
+    """
 
     def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
         """The course of an attempt; depends on nothing but its arguments."""
@@ -147,6 +154,8 @@ class Simulated(Executor):
         self._lanes: dict[int, deque[Start]] = {}
         self._unplaced: deque[Start] = deque()
         self._where: dict[tuple[int, int], str] = {}
+        self._origin = f"simulated://{start_s:g}/"
+        self._saved: set[str] = set()  # checkpoints of this cluster's life; those of an earlier one are there as well
         self._spec: StudySpec | None = None
         self.busy_cpu_s = 0.0
 
@@ -163,6 +172,8 @@ class Simulated(Executor):
                 f"{type(objective).__name__} cannot be simulated", hint="give the objective a `simulate` method"
             )
         self._spec, self._objective = spec, objective
+        self._resumes = "resume_step" in inspect.signature(objective.simulate).parameters
+        self._saves = bool(getattr(objective, "checkpoints", False))
         for index in range(self._n_nodes):
             self._join(f"n{index}")
 
@@ -199,6 +210,9 @@ class Simulated(Executor):
         events, self._outbox = self._outbox, []
         return events
 
+    def discard(self, checkpoints: Sequence[Checkpoint]) -> None:  # noqa: D102 -- see the port
+        self._saved.difference_update(checkpoint.place for checkpoint in checkpoints)
+
     def close(self) -> None:  # noqa: D102 -- see the port
         self._agenda.clear()
         self._hosts.clear()
@@ -233,7 +247,7 @@ class Simulated(Executor):
             host.free.gpu - start.grant.gpu,
             host.free.memory_mib - start.grant.memory_mib,
         )
-        course = self._objective.simulate(start.params, start.seed, start.grant)
+        course = self._course(start)
         began_s = self._now_s + self._start_delay_s
         chance = random.Random(trial_seed(self._seed + start.attempt * 7919, start.trial)) if self._faulty else None
         run = _Run(start, host.node.node_id, began_s, course, chance, self._doom(chance))
@@ -241,6 +255,14 @@ class Simulated(Executor):
         host.runs[key] = run
         self._where[key] = run.node_id
         self._at(self._start_delay_s, lambda: self._begin(run))
+
+    def _course(self, start: Start) -> Simulation:
+        saved = start.checkpoint
+        if not self._resumes:
+            return self._objective.simulate(start.params, start.seed, start.grant)
+        gone = saved is None or (saved.place.startswith(self._origin) and saved.place not in self._saved)
+        step = None if saved is None or gone else saved.step
+        return self._objective.simulate(start.params, start.seed, start.grant, step)  # type: ignore[call-arg]
 
     def _room_for(self, grant: Resources) -> _Host | None:
         while self._roomy:
@@ -302,6 +324,10 @@ class Simulated(Executor):
     def _report(self, run: _Run, step: int, values: Mapping[str, float]) -> None:
         if not self._alive(run):
             return
+        if self._saves:
+            place = f"{self._origin}{run.start.trial}/{run.start.attempt}-{step}"
+            self._saved.add(place)
+            self._send(Checkpointed(self._now_s, run.start.trial, run.start.attempt, Checkpoint(step, place)), run)
         run.last_step = step
         self._send(Reported(self._now_s, run.start.trial, run.start.attempt, step, values), run)
         if run.stop is not None:

@@ -40,8 +40,12 @@ class Deed(Objective):
         finally:
             _trace(params, "end", context)
 
-    def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
+    checkpoints = True
+
+    def simulate(self, params: Params, seed: int, grant: Resources, resume_step: int | None = None) -> Simulation:
         """How it goes in virtual time (``tuner.executors.simulated.Simulates``); the trial's number is in its seed."""
+        if params["do"] == "count":
+            return _counted(params, resume_step or 0)
         return _COURSES[str(params["do"])](params, float(seed - FIRST_SEED))
 
 
@@ -151,6 +155,26 @@ def _grant(params: Params, context: Context) -> Mapping[str, float]:
     }
 
 
+def _count(params: Params, context: Context) -> Mapping[str, float]:
+    """Count to ``n``, a checkpoint a step; the first attempt may raise or be killed after it has saved step ``ends_at``."""
+    began = 0
+    if context.checkpoint is not None:
+        began = int((context.checkpoint.path / "part" / "count").read_text())
+        assert context.checkpoint.step == began
+    for step in range(began + 1, int(params["n"] or 0) + 1):
+        with context.save_checkpoint(step) as folder:
+            (folder / "part").mkdir()
+            (folder / "part" / "count").write_text(str(step))
+            (folder / "ballast").write_bytes(b"x" * 100_000)
+        if context.attempt == 1 and step == params.get("ends_at"):
+            if params.get("killed"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ValueError("the end")
+        context.report(step, loss=float(step))
+        time.sleep(float(params.get("sleep_s") or 0.0))
+    return {"loss": float(params["n"] or 0), "began": float(began)}
+
+
 _DEEDS: Mapping[str, Callable[[Params, Context], Mapping[str, float] | float | None]] = {
     "value": _value,
     "report": _report,
@@ -167,11 +191,25 @@ _DEEDS: Mapping[str, Callable[[Params, Context], Mapping[str, float] | float | N
     "kill": _kill,
     "print": _print,
     "grant": _grant,
+    "count": _count,
 }
 
 
 def _ends(outcome: Outcome, after_s: float = 0.0, reports: Iterable[tuple[float, int, Values]] = ()) -> Simulation:
     return Simulation(iter(reports), after_s, outcome)
+
+
+def _counted(params: Params, began: int) -> Simulation:
+    step_s = float(params.get("sleep_s") or 0.0)
+    n = int(params["n"] or 0)
+    ends_at = int(params.get("ends_at") or 0)
+    reports = (
+        (step_s, step, {"loss": float(step)}) for step in range(began + 1, n + 1) if not began < ends_at <= step - 1
+    )
+    outcome: Outcome = Completed({"loss": float(n), "began": float(began)})
+    if began < ends_at:
+        outcome = Failed(FailureKind.WORKER_LOST if params.get("killed") else FailureKind.RAISED, "the end")
+    return Simulation(reports, 0.0, outcome)
 
 
 def _fails(kind: FailureKind, message: str) -> Callable[[Params, float], Simulation]:

@@ -29,21 +29,21 @@ from typing import ClassVar, TypeVar
 import pytest
 
 from tuner.core.actions import Start, Stop
-from tuner.core.events import Event, Finished, NodeJoined, Reported, Started
+from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, Reported, Started
 from tuner.core.ports import Executor, Objective
 from tuner.errors import ExecutorError
 from tuner.resources import Resources
 from tuner.space import Float, SearchSpace
 from tuner.study import Metric, PluginSpec, ResourceRequest, StudySpec
 from tuner.testing._executor_objective import Deed, Unpicklable
-from tuner.trial import Completed, Failed, FailureKind, Outcome, Params, Pruned
+from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Outcome, Params, Pruned
 
 __all__ = ["Drive", "ExecutorTestCase"]
 
 PATIENCE_S = 30.0
 GRACE_S = 1.0
 _MIB = 1 << 20
-_E = TypeVar("_E", Started, Reported, Finished)
+_E = TypeVar("_E", Started, Reported, Checkpointed, Finished)
 
 
 class Drive:
@@ -80,6 +80,27 @@ class Drive:
     def as_start(trial: int, params: Params, lane: int = 0) -> Start:
         """The first attempt of a trial, with one CPU and nothing else."""
         return Start(trial, 1, params, Resources(cpu=1.0), lane, seed=1000 + trial)
+
+    def attempt(
+        self, trial: int, attempt: int, params: Params, checkpoint: Checkpoint | None = None, lane: int = 0
+    ) -> Outcome:
+        """Run one attempt of a trial, from a checkpoint if one is given; how it ended."""
+        start = Start(trial, attempt, params, Resources(cpu=1.0), lane, 1000 + trial, checkpoint)
+        self.start_all([start])
+        return self.end_of(trial, attempt)
+
+    def end_of(self, trial: int, attempt: int) -> Outcome:
+        """Wait for the end of an attempt; how it ended."""
+
+        def ends() -> list[Outcome]:
+            return [event.outcome for event in self.of(Finished, trial) if event.attempt == attempt]
+
+        self.until(lambda: bool(ends()))
+        return ends()[0]
+
+    def saved(self, trial: int, attempt: int = 1) -> list[Checkpoint]:
+        """What was told of an attempt's checkpoints."""
+        return [event.checkpoint for event in self.of(Checkpointed, trial) if event.attempt == attempt]
 
     def start_all(self, starts: Sequence[Start]) -> None:
         """Start these, in one call."""
@@ -260,6 +281,66 @@ class ExecutorTestCase:
         assert drive.run({"do": "value"}) == Completed({"loss": 1.0})
         if self.has_processes:
             assert "about to hang" in drive.log(0)
+
+    # -- checkpoints ------------------------------------------------------------------------------------------------
+
+    def test_a_checkpoint_is_told_before_the_report_of_its_step(self, drive: Drive) -> None:
+        assert drive.run({"do": "count", "n": 50}) == Completed({"loss": 50.0, "began": 0.0})
+        told = [event for event in drive.events if isinstance(event, Checkpointed | Reported)]
+        steps = [event.checkpoint.step if isinstance(event, Checkpointed) else event.step for event in told]
+        assert steps == [step for step in range(1, 51) for _ in range(2)]
+        assert [type(event) for event in told] == [Checkpointed, Reported] * 50
+
+    def test_an_attempt_after_a_failure_goes_on_from_the_checkpoint(self, drive: Drive) -> None:
+        params: Params = {"do": "count", "n": 6, "ends_at": 3}
+        assert isinstance(drive.attempt(0, 1, params), Failed)
+        latest = drive.saved(0)[-1]
+        assert latest.step == 3
+        assert drive.attempt(0, 2, params, latest) == Completed({"loss": 6.0, "began": 3.0})
+
+    @pytest.mark.parametrize("sleep_s", [0.0, 0.3])
+    def test_an_attempt_that_was_killed_goes_on_from_its_last_checkpoint(self, drive: Drive, sleep_s: float) -> None:
+        if not self.has_processes:
+            pytest.skip("attempts run in this process")
+        params: Params = {"do": "count", "n": 4, "ends_at": 2, "killed": True, "sleep_s": sleep_s}
+        outcome = drive.attempt(0, 1, params)
+        assert isinstance(outcome, Failed)
+        assert outcome.kind is FailureKind.WORKER_LOST
+        assert [saved.step for saved in drive.saved(0)] == [1, 2]
+        assert drive.attempt(0, 2, params, drive.saved(0)[-1]) == Completed({"loss": 4.0, "began": 2.0})
+
+    def test_an_attempt_that_was_told_to_pause_goes_on_when_it_is_started_again(self, drive: Drive) -> None:
+        params: Params = {"do": "count", "n": 100, "sleep_s": 0.02}
+        drive.start(params)
+        drive.until(lambda: bool(drive.of(Reported, 0)))
+        drive.executor.stop([Stop(0, 1, "not among the best half", pause=True)])
+        assert isinstance(drive.end_of(0, 1), Pruned)
+        latest = drive.saved(0)[-1]
+        assert 0 < latest.step < 100
+        assert drive.attempt(0, 2, params, latest) == Completed({"loss": 100.0, "began": float(latest.step)})
+
+    def test_a_child_starts_from_its_parents_checkpoint(self, drive: Drive) -> None:
+        drive.run({"do": "count", "n": 3})
+        parents = drive.saved(0)[-1]
+        child = drive.attempt(1, 1, {"do": "count", "n": 5}, parents)
+        assert child == Completed({"loss": 5.0, "began": 3.0})
+        assert [saved.step for saved in drive.saved(1)] == [4, 5]
+
+    def test_a_discarded_checkpoint_is_gone_and_its_attempt_starts_from_nothing(self, drive: Drive) -> None:
+        drive.run({"do": "count", "n": 3})
+        first, latest = drive.saved(0)[0], drive.saved(0)[-1]
+        drive.executor.discard([first])
+        drive.executor.discard([first])
+        self.wait_for_removal(first)
+        assert drive.attempt(1, 1, {"do": "count", "n": 5}, latest) == Completed({"loss": 5.0, "began": 3.0})
+        assert drive.attempt(2, 1, {"do": "count", "n": 5}, first) == Completed({"loss": 5.0, "began": 0.0})
+
+    def wait_for_removal(self, checkpoint: Checkpoint) -> None:
+        """Executors may remove in the background, and where they keep their checkpoints is their own matter."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while Path(checkpoint.place).exists():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
 
     # -- failing ----------------------------------------------------------------------------------------------------
 

@@ -32,22 +32,36 @@ class ModelObjective(Objective):
         step_s: Mean seconds between them.
         p_raise: Share of trials that raise on the way, whatever the attempt.
         metric: Name of what is reported.
+        checkpoints: Whether attempts save before every report, and go on from there.
     """
 
-    def __init__(self, *, steps: int = 5, step_s: float = 1.0, p_raise: float = 0.0, metric: str = "loss") -> None:
+    def __init__(
+        self,
+        *,
+        steps: int = 5,
+        step_s: float = 1.0,
+        p_raise: float = 0.0,
+        metric: str = "loss",
+        checkpoints: bool = False,
+    ) -> None:
         self.steps, self.step_s, self.p_raise, self.metric = steps, step_s, p_raise, metric
+        self.checkpoints = checkpoints
 
     def run(self, params: Params, context: Context) -> Mapping[str, float]:
         """The same course in no time, for executors that run for real."""
-        course = self.simulate(params, context.seed, context.grant)
+        resume_step = context.checkpoint.step if context.checkpoint else None
+        course = self.simulate(params, context.seed, context.grant, resume_step)
         for _, step, values in course.reports:
+            if self.checkpoints:
+                with context.save_checkpoint(step):
+                    pass
             context.report(step, values)
         if isinstance(course.outcome, Failed):
             raise ValueError(course.outcome.message)
         assert isinstance(course.outcome, Completed)
         return course.outcome.values
 
-    def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
+    def simulate(self, params: Params, seed: int, grant: Resources, resume_step: int | None = None) -> Simulation:
         """See ``tuner.executors.simulated.Simulates``."""
         chance = random.Random(seed)
         floor = sum((float(v) - 0.3) ** 2 for v in params.values() if isinstance(v, int | float))
@@ -57,10 +71,13 @@ class ModelObjective(Objective):
         outcome: Outcome = Completed({self.metric: floor + gap / max(1, self.steps)})
         if fails_at:
             outcome = Failed(FailureKind.RAISED, "ValueError: a bad day")
-        return Simulation(self._curve(reports, floor, gap, pace), 0.0 if self.steps else pace, outcome, 100.0)
+        steps = range((resume_step or 0) + 1, reports + 1)
+        return Simulation(self._curve(steps, floor, gap, pace), 0.0 if self.steps else pace, outcome, 100.0)
 
-    def _curve(self, n: int, floor: float, gap: float, pace: float) -> Iterator[tuple[float, int, Mapping[str, float]]]:
-        return ((pace, step, {self.metric: floor + gap / step}) for step in range(1, n + 1))
+    def _curve(
+        self, steps: range, floor: float, gap: float, pace: float
+    ) -> Iterator[tuple[float, int, Mapping[str, float]]]:
+        return ((pace, step, {self.metric: floor + gap / step}) for step in steps)
 
 
 class ListLog(StudyLog):

@@ -22,6 +22,7 @@ from tuner.trial import Checkpoint
 __all__ = [
     "FolderKeeper",
     "Keeper",
+    "NotKept",
     "StudyKeeper",
     "UrlKeeper",
     "keeper_of",
@@ -36,14 +37,22 @@ _PARTIAL = ".partial-"
 _MARK = ".seen-by"
 
 
+class NotKept(Exception):  # noqa: N818 -- says what happened
+    """A checkpoint that could not be kept, and why."""
+
+
 class Keeper(Protocol):
     """What an attempt needs: where to write, how to make it last, how to get it back."""
 
-    def draft(self, scratch: Path) -> Path:
+    def draft(self, name: str, scratch: Path) -> Path:
         """A new empty folder to write into; ``scratch`` is one for temporary files of the attempt."""
 
     def keep(self, draft: Path, name: str) -> tuple[str, float]:
-        """Make a draft durable under ``name``; where it lies now, and how large it is in MiB."""
+        """Make a draft durable under ``name``; where it lies now, and how large it is in MiB.
+
+        Raises:
+            NotKept: It could not be, which is no fault of whoever saves: the attempt may go on without.
+        """
 
     def fetch(self, place: str, scratch: Path) -> Path:
         """A folder of this machine that holds what lies at ``place``.
@@ -56,8 +65,8 @@ class Keeper(Protocol):
 class StudyKeeper(Keeper, Protocol):
     """What the driver needs besides."""
 
-    def found(self, trial: int, attempt: int) -> Sequence[Checkpoint]:
-        """What an attempt has kept, by step."""
+    def inherit(self, trial: int, attempt: int) -> Sequence[Checkpoint]:
+        """What an attempt that has died has kept, by step; what it was writing is removed."""
 
     def discard(self, places: Collection[str]) -> None:
         """Remove these; what is gone already, cannot be removed or lies elsewhere is passed over."""
@@ -102,12 +111,16 @@ class FolderKeeper:
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
+        self._made: list[Path] = []
 
-    def draft(self, scratch: Path) -> Path:
+    def draft(self, name: str, scratch: Path) -> Path:
         """See ``Keeper``. On the root's own file system, so that it can be renamed."""
-        folder = self.root / f"{_PARTIAL}{uuid.uuid4().hex}"
+        folder = self._partial(name)
         folder.mkdir(parents=True)
         return folder
+
+    def _partial(self, name: str) -> Path:
+        return self.root / f"{_PARTIAL}{name.replace('/', '.')}-{uuid.uuid4().hex}"
 
     def keep(self, draft: Path, name: str) -> tuple[str, float]:
         """See ``Keeper``. What lay there under that name is replaced."""
@@ -116,7 +129,9 @@ class FolderKeeper:
         place = self.root / name
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists():  # an attempt that had to be run once more says the same again
-            place.rename(self.root / f"{_PARTIAL}{uuid.uuid4().hex}")
+            old = self._partial(name)
+            place.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
         draft.rename(place)
         _flush(place.parent)
         _flush(self.root)
@@ -129,8 +144,10 @@ class FolderKeeper:
             raise FileNotFoundError(f"there is no checkpoint at {path}")
         return path
 
-    def found(self, trial: int, attempt: int) -> Sequence[Checkpoint]:
+    def inherit(self, trial: int, attempt: int) -> Sequence[Checkpoint]:
         """See ``StudyKeeper``."""
+        for path in self.root.glob(f"{_PARTIAL}{trial}.{attempt}-*"):
+            shutil.rmtree(path, ignore_errors=True)
         found = []
         for path in (self.root / str(trial)).glob(f"{attempt}-*"):
             step = path.name.partition("-")[2]
@@ -153,12 +170,15 @@ class FolderKeeper:
         for path in [*self.root.glob("*/*"), *self.root.glob(f"{_PARTIAL}*")]:
             if path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
+        for path in self.root.glob(f"{_MARK}*"):
+            path.unlink(missing_ok=True)
         for folder in [*self.root.glob("*"), self.root]:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
     def mark(self) -> str:
         """Leave a mark that only who has this file system can find; what to look for."""
+        self._made = [folder for folder in (self.root, self.root.parent) if not folder.exists()]
         self.root.mkdir(parents=True, exist_ok=True)
         mark = f"{_MARK}-{uuid.uuid4().hex}"
         (self.root / mark).touch()
@@ -172,7 +192,8 @@ class FolderKeeper:
         """Take the mark away."""
         with contextlib.suppress(OSError):
             (self.root / mark).unlink()
-            self.root.rmdir()
+            for folder in self._made:
+                folder.rmdir()  # not while anything lies there
 
     def read(self, place: str) -> bytes:
         """A checkpoint as one piece, to be sent to where the file system is not."""
@@ -180,7 +201,7 @@ class FolderKeeper:
 
     def write(self, data: bytes, name: str) -> tuple[str, float]:
         """Keep what ``pack`` made of a draft somewhere else."""
-        draft = self.draft(self.root)
+        draft = self.draft(name, self.root)
         try:
             unpack(data, draft)
             return self.keep(draft, name)
@@ -221,7 +242,7 @@ class UrlKeeper:
                 f"checkpoints cannot be kept at {self.root}: {error}", hint="pip install fsspec, and what it names"
             ) from error
 
-    def draft(self, scratch: Path) -> Path:
+    def draft(self, name: str, scratch: Path) -> Path:
         """See ``Keeper``. On this machine."""
         folder = scratch / f"{_PARTIAL}{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
@@ -241,11 +262,11 @@ class UrlKeeper:
         files = self._files()
         if not files.exists(place):
             raise FileNotFoundError(f"there is no checkpoint at {place}")
-        folder = self.draft(scratch)
+        folder = self.draft(place, scratch)
         files.get(f"{place}/", f"{folder}/", recursive=True)
         return folder
 
-    def found(self, trial: int, attempt: int) -> Sequence[Checkpoint]:
+    def inherit(self, trial: int, attempt: int) -> Sequence[Checkpoint]:
         """Nothing: of an upload that was never told of nobody knows whether it was complete."""
         return ()
 

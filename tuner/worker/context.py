@@ -17,7 +17,7 @@ from tuner.errors import TrialPruned
 from tuner.study import Metric
 from tuner.trial import Checkpoint, Failed, FailureKind
 from tuner.worker.capture import LogSource
-from tuner.worker.checkpoints import name_of
+from tuner.worker.checkpoints import NotKept, name_of
 from tuner.worker.link import Link
 from tuner.worker.log import BoundedLog
 from tuner.worker.numbers import NotANumber, missing_metric, to_float
@@ -126,10 +126,14 @@ class AttemptContext:
         if self._saved_step is not None and number <= self._saved_step:
             self._refuse(f"context.save_checkpoint: step {number} is not above the last one, {self._saved_step}")
         keeper = self._link.keeper
-        draft = keeper.draft(self.directory / "checkpoints")
+        name = name_of(self.trial, self.attempt, number)
+        draft = keeper.draft(name, self.directory / "checkpoints")
         try:
             yield draft
-            place, size_mib = keeper.keep(draft, name_of(self.trial, self.attempt, number))
+            place, size_mib = keeper.keep(draft, name)
+        except NotKept as error:
+            self.log(f"[tuner] no checkpoint of step {number}: {error}\n")
+            return
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         self._saved_step = number
