@@ -15,11 +15,12 @@ from tuner.dashboard.notes import violations
 from tuner.dashboard.snapshot import headline
 from tuner.resources import Resources
 from tuner.study import Metric, StudySpec
-from tuner.trial import Completed, Failed, Trial, TrialState
+from tuner.trial import Completed, Failed, FailureKind, Trial, TrialState
 
 __all__ = ["Words", "how_it_stands"]
 
 _BEST, _NEAR = 3, 2
+_SHORT_S = 120.0  # until then times are told to the hundredth
 _DECISIONS = {"go": "went on", "stop": "told to stop", "pause": "told to pause"}
 
 
@@ -38,11 +39,14 @@ class Words:
 
     def lines(self) -> list[str]:
         """What happened, a moment after the other; what belongs to a moment is indented below it."""
+        moments = list(self._told())
+        short = bool(moments) and moments[-1][0] - self._origin_s < _SHORT_S
         lines: list[str] = []
-        for at_s, told in self._told():
-            first, *more = told
-            lines.append(f"{text.clock(at_s - self._origin_s)}  {first}")
-            lines += [f"{'':9}{line}" for line in more]
+        for at_s, (first, *more) in moments:
+            since_s = max(at_s - self._origin_s, 0.0)
+            when = f"{since_s:7.2f} s" if short else f"{text.clock(since_s):>9}"
+            lines.append(f"{when}  {first}")
+            lines += [f"{'':{len(when)}}  {line}" for line in more]
         return lines
 
     def _told(self) -> Iterator[tuple[float, list[str]]]:
@@ -51,7 +55,8 @@ class Words:
             if isinstance(moment, Checkpointed):
                 saved.append(moment)
                 continue
-            if saved and isinstance(moment, Ended):
+            ends = isinstance(moment, Ended | Stop) or (isinstance(moment, Judged) and moment.verdict.decision != "go")
+            if saved and ends:
                 yield saved[-1].at_s, [_saved(saved)]
                 saved = []
             yield self._at(moment), _TELL[type(moment)](self, moment)
@@ -95,22 +100,18 @@ class Words:
         return lines
 
     def _compared(self, moment: Judged) -> str:
-        """The best few of the others, and those next to the trial's own value."""
-        rivals = moment.rivals
-        place = sum(not self._metric.better(moment.value, rival.value) for rival in rivals)
-        chosen = sorted(
-            {*range(min(_BEST, len(rivals))), *range(max(place - _NEAR, 0), min(place + _NEAR, len(rivals)))}
-        )
+        """The best few of those that were there, and those next to the trial itself."""
+        place = sum(not self._metric.better(moment.value, rival.value) for rival in moment.rivals)
+        row = [_rival(rival) for rival in moment.rivals]
+        row.insert(place, f"[trial {moment.trial} {text.number(moment.value)}]")
+        chosen = {*range(_BEST), *range(place - _NEAR, place + _NEAR + 1)}
         told: list[str] = []
-        before = -1
-        for index in chosen:
-            if index > before + 1:
+        for index, rival in enumerate(row):
+            if index in chosen:
+                told.append(rival)
+            elif told[-1] != "...":
                 told.append("...")
-            told.append(_rival(rivals[index]))
-            before = index
-        if before < len(rivals) - 1:
-            told.append("...")
-        return f"others there by then, {len(rivals)}, the best first: {', '.join(told)}"
+        return f"there by then: {', '.join(told)}"
 
     def _promoted(self, moment: Promoted) -> list[str]:
         return [f"promoted, to go on before anything new is tried: {moment.reason}"]
@@ -142,6 +143,8 @@ class Words:
             return ["the trial is paused: the pruner may let it go on later"]
         outcome = moment.attempt.outcome
         if moment.then == "given up" and isinstance(outcome, Failed):
+            if outcome.kind is FailureKind.INVALID_PARAMS:
+                return ["it is not tried again: parameters that cannot work never will; the sampler learns from it"]
             if outcome.kind not in retry.on:
                 return [f"it is not tried again: `retry` does not name {outcome.kind.value}"]
             if moment.retries >= retry.max:
@@ -206,6 +209,7 @@ def _complete(spec: StudySpec, trial: Trial, trials: Sequence[Trial]) -> str:
     complete = [t for t in trials if t.state is TrialState.COMPLETE and metric.name in t.values]
     rank = 1 + sum(standing(other, metric) < standing(trial, metric) for other in complete)
     place = "the best" if rank == 1 else f"number {rank}"
-    told = f"complete with {metric.name} {text.number(trial.values[metric.name])}: {place} of {len(complete)} complete trials"
+    of = text.pluralize(len(complete), "complete trial")
+    told = f"{metric.name} {text.number(trial.values[metric.name])}, {place} of {of}"
     broken = violations(spec, trial)
     return told + (f"; it violates {' and '.join(broken)}, so any trial that keeps to it goes before" if broken else "")

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.api.study import Study
+from tuner.cli._front import course_document
 from tuner.cli._output import counted, pairs
 from tuner.cli._standing import waiting_for
 from tuner.core.limits import Progress
 from tuner.core.story import StudyStory
 from tuner.dashboard import notes, text
-from tuner.export import trial_to_dict
+from tuner.export import iso_time, trial_to_dict
 from tuner.study import Limits
 from tuner.trial import Trial
 
@@ -33,7 +34,7 @@ def facts(study: Study, story: StudyStory) -> dict[str, Any]:
         "counts": dict(info.counts),
         "best": None if study.best_trial is None else trial_to_dict(study.best_trial, spec.constraints),
         "improvements": [
-            {"trial": trial.number, "value": trial.values[spec.metric.name], "finished_at": trial.finished_at}
+            {"trial": trial.number, "value": trial.values[spec.metric.name], "finished_at": iso_time(trial.finished_at)}
             for trial in story.bests
         ],
         "limits": [{"limit": name, "used": used, "of": of} for name, (used, of) in budgets(study, story).items()],
@@ -47,7 +48,8 @@ def facts(study: Study, story: StudyStory) -> dict[str, Any]:
         "retried": notes.retried(attempts),
         "drivers": story.resumed + 1,
         "informed": [{"study": name, "trials": n} for name, n in story.informed],
-        "notes": notes.notes(spec, study.trials, attempts),
+        "hypervolume": course_document(study),
+        "notes": notes.notes(spec, study.trials),
     }
 
 
@@ -58,7 +60,7 @@ def told(study: Study, story: StudyStory) -> list[str]:
     waits = waiting_for(info)
     rows: dict[str, str] = {"why it ended": info.closed_reason} if info.closed_reason and waits is None else {}
     rows |= {"waits for": story.waiting_for or waits} if waits else {}
-    rows["trials"] = f"{len(study.trials)}: {counted(info.counts)}"
+    rows["trials"] = f"{len(study.trials)}: {counted(info.counts, notes.paused(study.trials, attempts))}"
     kept = notes.constraints(spec, study.trials)
     rows |= {"constraints": kept} if kept else {}
     rows |= _best(study, story)
@@ -79,7 +81,7 @@ def told(study: Study, story: StudyStory) -> list[str]:
     ]
     rows |= {"limits": ", ".join(limits)} if limits else {}
     lines = [f"{info.name}  {info.state}", *pairs(rows, indent="  ")]
-    lines += [f"  note: {note}" for note in notes.notes(spec, study.trials, attempts)]
+    lines += [f"  note: {note}" for note in notes.notes(spec, study.trials)]
     return [*lines, f"of one trial: tuner explain {info.name} TRIAL"]
 
 

@@ -89,14 +89,16 @@ def params_line(params: Mapping[str, ParamValue]) -> str:
     return " ".join(f"{name}={text.param(value)}" for name, value in params.items())
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """Trials by state in one line: ``28 complete, 11 stopped early, 1 failed``."""
+def counted(counts: Mapping[str, int], paused: int = 0) -> str:
+    """Trials by state in one line: ``28 complete, 11 stopped early, 1 failed``; of those waiting, ``paused`` are paused."""
+    counts = {**counts, "WAITING": counts.get("WAITING", 0) - paused, "PAUSED": paused}
     words = {
         "COMPLETE": "complete",
         "PRUNED": "stopped early",
         "FAIL": "failed",
         "RUNNING": "running",
         "WAITING": "waiting",
+        "PAUSED": "paused",
     }
     return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts.get(state)) or "none yet"
 

@@ -18,13 +18,14 @@ def is_dead(info: StudyInfo) -> bool:
     return info.state == "RUNNING" and info.owner is None
 
 
-def waiting_for(info: StudyInfo) -> str | None:
-    """What the study's end waits for, for a person; None when it has ended."""
+def waiting_for(info: StudyInfo, paused: int = 0) -> str | None:
+    """What the study's end waits for, for a person; None when it has ended. ``paused`` of the waiting trials are paused."""
     if info.state in ("COMPLETE", "FAILED"):
         return None
     if info.state == "INTERRUPTED" or is_dead(info):
         return f"a driver: tuner resume {info.name}"
     running, waiting = (info.counts.get(state, 0) for state in ("RUNNING", "WAITING"))
+    waiting -= paused
     if running:
         return f"{text.pluralize(running, 'running trial')}"
     if waiting:
@@ -43,12 +44,12 @@ def elapsed_s(info: StudyInfo, trials: Sequence[Trial], now_s: float) -> float:
 
 
 def ranked(trials: Sequence[Trial], metric: Metric) -> list[Trial]:
-    """The trials, best value first; complete ones before others, those without a value last."""
+    """The trials, best value first; complete ones before others, feasible ones before those, those without a value last."""
 
-    def key(trial: Trial) -> tuple[bool, bool, float, int]:
+    def key(trial: Trial) -> tuple[bool, float, bool, float, int]:
         value = trial.values.get(metric.name)
         signed = 0.0 if value is None else (value if metric.goal == "minimize" else -value)
-        return (trial.state is not TrialState.COMPLETE, value is None, signed, trial.number)
+        return (trial.state is not TrialState.COMPLETE, trial.violation, value is None, signed, trial.number)
 
     return sorted(trials, key=key)
 

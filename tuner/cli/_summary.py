@@ -13,10 +13,11 @@ import typer
 from tuner.api.stores import store_url
 from tuner.api.study import Study
 from tuner.cli._failures import ExitCode
+from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output
 from tuner.cli._output import counted, pairs, print_json, say, short_path
 from tuner.cli._progress import display
-from tuner.dashboard import text
+from tuner.dashboard import notes, text
 from tuner.dashboard._display import Display
 from tuner.dashboard.snapshot import Snapshot, headline
 from tuner.export import trial_to_dict
@@ -89,7 +90,9 @@ def document(ending: Ending) -> dict[str, Any]:
         "state": study.state,
         "reason": study.closed_reason,
         "counts": dict(study.info.counts),
-        "best": None if best is None else trial_to_dict(best),
+        "best": None if best is None else trial_to_dict(best, study.spec.constraints),
+        **front_document(study),
+        "notes": notes.notes(study.spec, study.trials),
         "model": str(study.model_path) if study.model_path else None,
         "model_error": study.model_error,
         "test": dict(study.model.test) if study.model else {},
@@ -102,11 +105,17 @@ def lines(ending: Ending) -> list[str]:
     study = ending.study
     reason = f": {study.closed_reason}" if study.closed_reason else ""
     told = [f"{study.name}  {study.state}{reason}", ""]
-    rows = {"trials": f"{len(study.trials)}: {counted(study.info.counts)}"}
+    attempts = study.attempts()
+    rows = {"trials": f"{len(study.trials)}: {counted(study.info.counts, notes.paused(study.trials, attempts))}"}
     rows |= _failures(study)
+    kept = notes.constraints(study.spec, study.trials)
+    rows |= {"constraints": kept} if kept else {}
     best = study.best_trial
     if best is not None:
         rows |= _best(study, best)
+    rows |= front_rows(study)
+    promoted = 0 if study.spec.pruner.type == "none" else notes.promotions(attempts)
+    rows |= {"promoted": f"{text.pluralize(promoted, 'paused trial')} went on"} if promoted else {}
     if study.model_path:
         rows["model"] = short_path(study.model_path)
     if study.model_error:
@@ -118,6 +127,7 @@ def lines(ending: Ending) -> list[str]:
     )
     rows["time"] = text.duration(ending.elapsed_s) + busy
     told += pairs(rows)
+    told += [f"note: {note}" for note in notes.notes(study.spec, study.trials)]
     if best is not None:
         told += ["", f"parameters of trial {best.number}"]
         told += pairs({name: text.param(value) for name, value in best.params.items()}, indent="  ")
@@ -128,6 +138,9 @@ def _best(study: Study, best: Trial) -> dict[str, str]:
     metric = study.spec.metric.name
     others = "".join(f", {name} {text.number(value)}" for name, value in best.values.items() if name != metric)
     rows = {"best": f"{metric} {text.number(best.values[metric])} in validation (trial {best.number}){others}"}
+    broken = notes.violations(study.spec, best)
+    if broken:
+        rows["best"] += f"; it violates {' and '.join(broken)}"
     if study.model and study.model.test:
         on = (
             f"{study.model.n_test_rows} rows never seen in tuning"
@@ -164,9 +177,12 @@ def _next(study: Study) -> list[str]:
         return [f"tuner resume {name}{store}", f"tuner status {name}{store}"]
     if study.best_trial is None:
         return [f"tuner trials {name} --state fail{store}", f"tuner logs {name} 0{store}"]
-    commands = [f"tuner best {name}{store}", f"tuner trials {name} --sort value{store}"]
+    pareto = " --pareto" if len(study.spec.metrics) > 1 else ""
+    commands = [f"tuner best {name}{pareto}{store}", f"tuner trials {name} --sort value{store}"]
     if study.model_path:
         data: Any = study.spec.objective.options.get("data")
         table = data.get("path") if isinstance(data, Mapping) else None
         commands.append(f"tuner predict {short_path(study.model_path)} {table or 'data.csv'}")
+    if study.spec.pruner.type != "none":
+        commands.append(f"tuner explain {name}{store}")
     return [*commands, f"tuner export {name} --format csv{store}"]

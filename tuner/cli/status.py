@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from tuner.api.study import load_study
+from tuner.api.study import Study, load_study
+from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
 from tuner.cli._output import counted, pairs, print_json, say
 from tuner.cli._standing import elapsed_s, is_dead, waiting_for
-from tuner.dashboard import text
+from tuner.core.selection import feasible
+from tuner.dashboard import notes, text
 
 __all__ = ["command"]
 
@@ -20,7 +23,8 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
     """
     study = load_study(name, store)
     info, now_s = study.info, time.time()
-    ran_s, waits = elapsed_s(info, study.trials, now_s), waiting_for(info)
+    paused = notes.paused(study.trials, study.attempts()) if info.counts.get("WAITING") else 0
+    ran_s, waits = elapsed_s(info, study.trials, now_s), waiting_for(info, paused)
     if output is Output.JSON:
         print_json(
             {
@@ -30,6 +34,8 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
                 "reason": info.closed_reason,
                 "counts": dict(info.counts),
                 "best_value": info.best_value,
+                "paused": paused,
+                **_choice(study),
                 "elapsed_s": round(ran_s, 3),
                 "waiting_for": waits,
                 "owner": info.owner,
@@ -40,13 +46,24 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
     state = "DEAD: its driver died without a word" if is_dead(info) else info.state
     rows = {"study": info.name, "state": f"{state}: {info.closed_reason}" if info.closed_reason else state}
     limit = f" of {info.spec.limits.trials}" if info.spec.limits.trials else ""
-    rows["trials"] = f"{sum(info.counts.values())}{limit}: {counted(info.counts)}"
+    rows["trials"] = f"{sum(info.counts.values())}{limit}: {counted(info.counts, paused)}"
+    kept = notes.constraints(info.spec, study.trials)
+    rows |= {"constraints": kept} if kept else {}
     best = study.best_trial
     if best is not None:
-        rows["best"] = f"{info.spec.metric.name} {text.number(info.best_value)} (trial {best.number})"
+        broken = notes.violations(info.spec, best)
+        violates = f"; it violates {' and '.join(broken)}" if broken else ""
+        rows["best"] = f"{info.spec.metric.name} {text.number(info.best_value)} (trial {best.number}){violates}"
+    rows |= front_rows(study)
     rows["time"] = text.duration(ran_s)
     rows |= {"waits for": waits} if waits else {}
     rows |= {"driver": info.owner} if info.owner else {}
     rows |= {"model": info.model} if info.model else {}
-    for line in pairs(rows):
+    for line in [*pairs(rows), *(f"note: {note}" for note in notes.notes(info.spec, study.trials))]:
         say(line)
+
+
+def _choice(study: Study) -> dict[str, Any]:
+    """How many trials keep to the constraints, and which are on the front, where there are such."""
+    found: dict[str, Any] = {"feasible": len(feasible(study.trials))} if study.spec.constraints else {}
+    return found | front_document(study)

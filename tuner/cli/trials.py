@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -36,32 +37,38 @@ def command(
 ) -> None:
     """List a study's trials.
 
-    With -o json a list of objects: number, state, params, values, attempts, steps, started_at, finished_at, wall_s, failure.
+    With -o json a list of objects: number, state, params, values, attempts, steps, started_at, finished_at, wall_s, failure;
+    with constraints also violation and feasible.
     """
     study = load_study(name, store)
     metric = study.spec.metric
     rows = ranked(study.trials, metric) if sort is _Sort.VALUE else study.trials
     rows = [trial for trial in rows if state is None or trial.state is state][:limit]
     if output is Output.JSON:
-        print_json([trial_to_dict(trial) for trial in rows])
+        print_json([trial_to_dict(trial, study.spec.constraints) for trial in rows])
         return
     if not rows:
         remark(f"study {study.name!r} has no {state + ' ' if state else ''}trial")
         return
     top = best(study.trials, metric)
+    names = [metric.name for metric in study.spec.metrics]
+    if study.spec.constraints:
+        names.append("violation")
     show_table(
-        ("trial", "state", metric.name, "steps", "tries", "time", "parameters"),
-        [_row(trial, metric.name, is_best=top is not None and trial.number == top.number) for trial in rows],
-        right=("trial", metric.name, "steps", "tries", "time"),
+        ("trial", "state", *names, "steps", "tries", "time", "parameters"),
+        [_row(trial, names, is_best=top is not None and trial.number == top.number) for trial in rows],
+        right=("trial", *names, "steps", "tries", "time"),
     )
 
 
-def _row(trial: Trial, metric: str, *, is_best: bool) -> tuple[str, ...]:
+def _row(trial: Trial, names: Sequence[str], *, is_best: bool) -> tuple[str, ...]:
     why = f" ({trial.failure.kind.value})" if trial.failure is not None else ""
+    complete = trial.state is TrialState.COMPLETE
+    values = {**trial.values, **({"violation": trial.violation} if complete else {})}
     return (
         f"{'* ' if is_best else ''}{trial.number}",
         trial.state.value + why,
-        text.number(trial.values.get(metric)),
+        *(text.number(values.get(name)) for name in names),
         str(trial.steps),
         str(trial.attempts),
         text.duration(trial.wall_s),

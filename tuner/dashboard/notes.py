@@ -12,9 +12,9 @@ from tuner.trial import Attempt, Failed, FailureKind, Pruned, Trial, TrialState
 __all__ = ["bounds", "constraints", "notes", "paused", "promotions", "retried", "violations"]
 
 
-def notes(spec: StudySpec, trials: Sequence[Trial], attempts: Iterable[Attempt]) -> list[str]:
+def notes(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:
     """What is worth saying of a study as it stands."""
-    told = [_never_judged(spec, trials), _promoted(spec, attempts), _invalid(trials), _repeated(spec, trials)]
+    told = [_never_judged(spec, trials), _invalid(trials), _repeated(spec, trials)]
     return [note for note in told if note]
 
 
@@ -36,13 +36,6 @@ def promotions(attempts: Iterable[Attempt]) -> int:
         n += last is not None and isinstance(last.outcome, Pruned)
         before[attempt.trial] = attempt
     return n
-
-
-def _promoted(spec: StudySpec, attempts: Iterable[Attempt]) -> str | None:
-    n = 0 if spec.pruner.type == "none" else promotions(attempts)
-    return (
-        f"{text.pluralize(n, 'paused trial')} went on: the pruner promoted {'it' if n == 1 else 'them'}" if n else None
-    )
 
 
 def _invalid(trials: Iterable[Trial]) -> str | None:

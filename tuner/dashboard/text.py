@@ -64,7 +64,9 @@ def pace(per_minute: float) -> str:
 
 
 def memory(mib: float) -> str:
-    """An amount of memory: ``512 MiB``, ``7.2 GiB``."""
+    """An amount of memory: ``40 KiB``, ``512 MiB``, ``7.2 GiB``."""
+    if 0.0 < mib < 1.0:
+        return f"{max(round(mib * 1024), 1)} KiB"
     return f"{mib / 1024:.1f} GiB" if mib >= 1024 else f"{mib:.0f} MiB"
 
 
