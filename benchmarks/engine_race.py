@@ -17,6 +17,7 @@ from tuner.core.ports import Problem as Searched
 from tuner.core.scheduler import Scheduler
 from tuner.engine import Engine
 from tuner.executors.simulated import Simulated
+from tuner.samplers._brackets import by_bracket
 from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, StudySpec
 from tuner.testing.simulation import ListLog
 from tuner.trial import Completed
@@ -98,7 +99,8 @@ def engine_race(
     searched = Searched(
         spec.space, spec.metrics, spec.seed, race.trials, by_step=pruner is not None, parallel=race.workers
     )
-    engine = Engine(Scheduler(spec, chosen), plugins.build("sampler", spec.sampler, searched), executor, log)
+    asked = by_bracket(lambda part: plugins.build("sampler", spec.sampler, part), searched, chosen)
+    engine = Engine(Scheduler(spec, chosen), asked, executor, log)
     log.watch(engine, executor, race)
     engine.run([StudyOpened(executor.now_s(), spec)])
     run = _told(log.events, race, executor.now_s())

@@ -37,45 +37,50 @@ def _ours(sampler: str, pruner: Mapping[str, Any] | None = None) -> Mapping[str,
     return {"sampler": {"type": sampler}, "pruner": pruner}
 
 
+FIRST, LAST = "first step", "last step"  # stand for the problem's own, filled in by ``run``
+RUNGS = {"min": FIRST, "max": LAST}
+PROMOTING = {"type": "asha", "promote": True, **RUNGS}
+OPTUNA, SYNE = "optuna_peer.OptunaMethod", "syne_peer.SyneMethod"
+
 FULL: dict[str, Contestant] = {
     "random": Contestant("random", None, _ours("random")),
     "tuner-tpe": Contestant("tuner tpe", None, _ours("tpe")),
     "tuner-gp": Contestant("tuner gp", None, _ours("gp")),
     "tuner-cmaes": Contestant("tuner cmaes", None, _ours("cmaes")),
     "tuner-auto": Contestant("tuner auto", None, _ours("auto")),
-    "optuna-tpe": Contestant("Optuna TPE", "optuna_peer.OptunaMethod", {"sampler": "tpe"}),
-    "optuna-gp": Contestant("Optuna GP", "optuna_peer.OptunaMethod", {"sampler": "gp"}, 64, True),
-    "optuna-cmaes": Contestant("Optuna CMA-ES", "optuna_peer.OptunaMethod", {"sampler": "cmaes"}),
+    "optuna-tpe": Contestant("Optuna TPE", OPTUNA, {"sampler": "tpe"}),
+    "optuna-gp": Contestant("Optuna GP", OPTUNA, {"sampler": "gp"}, 64, True),
+    "optuna-cmaes": Contestant("Optuna CMA-ES", OPTUNA, {"sampler": "cmaes"}),
     "smac-bb": Contestant("SMAC3 black box", "smac_peer.SmacMethod", {"facade": "bb"}, 8, True),
     "smac-hpo": Contestant("SMAC3 HPO", "smac_peer.SmacMethod", {"facade": "hpo"}, 64, True),
     "hebo": Contestant("HEBO", "hebo_peer.HeboMethod", {}, 8, True),
-    "syne-kde": Contestant("Syne Tune KDE", "syne_peer.SyneMethod", {"name": "kde"}, 64, True),
-    "syne-bore": Contestant("Syne Tune BORE", "syne_peer.SyneMethod", {"name": "bore"}, 8, True),
-    "syne-cqr": Contestant("Syne Tune CQR", "syne_peer.SyneMethod", {"name": "cqr"}, 8, True),
-    "syne-botorch": Contestant("Syne Tune BoTorch", "syne_peer.SyneMethod", {"name": "botorch"}, 8, True),
+    "syne-kde": Contestant("Syne Tune KDE", SYNE, {"name": "kde"}, 64, True),
+    "syne-bore": Contestant("Syne Tune BORE", SYNE, {"name": "bore"}, 8, True),
+    "syne-cqr": Contestant("Syne Tune CQR", SYNE, {"name": "cqr"}, 8, True),
+    "syne-botorch": Contestant("Syne Tune BoTorch", SYNE, {"name": "botorch"}, 8, True),
 }
 """Searches over full evaluations."""
 
 EARLY: dict[str, Contestant] = {
     "random-full": Contestant("random, none stopped", None, _ours("random")),
     "tuner-tpe-full": Contestant("tuner tpe, none stopped", None, _ours("tpe")),
-    "tuner-random-asha": Contestant("tuner random + asha", None, _ours("random", {"type": "asha"})),
-    "tuner-tpe-asha": Contestant("tuner tpe + asha", None, _ours("tpe", {"type": "asha"})),
+    "tuner-auto-full": Contestant("tuner auto, none stopped", None, _ours("auto")),
+    "tuner-random-asha": Contestant("tuner random + asha", None, _ours("random", {"type": "asha", **RUNGS})),
+    "tuner-tpe-asha": Contestant("tuner tpe + asha", None, _ours("tpe", {"type": "asha", **RUNGS})),
+    "tuner-tpe-promote": Contestant("tuner tpe + asha, promoting", None, _ours("tpe", PROMOTING)),
+    "tuner-tpe-hyperband": Contestant("tuner tpe + hyperband", None, _ours("tpe", {"type": "hyperband", **RUNGS})),
     "tuner-tpe-median": Contestant("tuner tpe + median", None, _ours("tpe", {"type": "median"})),
-    "optuna-tpe-hyperband": Contestant(
-        "Optuna TPE + Hyperband", "optuna_peer.OptunaMethod", {"sampler": "tpe", "pruner": "hyperband"}
-    ),
-    "optuna-tpe-halving": Contestant(
-        "Optuna TPE + SuccessiveHalving", "optuna_peer.OptunaMethod", {"sampler": "tpe", "pruner": "halving"}
-    ),
-    "optuna-tpe-median": Contestant(
-        "Optuna TPE + Median", "optuna_peer.OptunaMethod", {"sampler": "tpe", "pruner": "median"}
-    ),
+    "tuner-gp-asha": Contestant("tuner gp + asha", None, _ours("gp", {"type": "asha", **RUNGS})),
+    "tuner-auto-asha": Contestant("tuner auto + asha", None, _ours("auto", {"type": "asha", **RUNGS})),
+    "tuner-auto-hyperband": Contestant("tuner auto + hyperband", None, _ours("auto", {"type": "hyperband", **RUNGS})),
+    "optuna-tpe-hyperband": Contestant("Optuna TPE + Hyperband", OPTUNA, {"sampler": "tpe", "pruner": "hyperband"}),
+    "optuna-tpe-halving": Contestant("Optuna TPE + SuccessiveHalving", OPTUNA, {"sampler": "tpe", "pruner": "halving"}),
+    "optuna-tpe-median": Contestant("Optuna TPE + Median", OPTUNA, {"sampler": "tpe", "pruner": "median"}),
     "ray-asha-optuna": Contestant("Ray Tune ASHA + OptunaSearch", "ray_peer.RayMethod"),
-    "syne-asha": Contestant("Syne Tune ASHA", "syne_peer.SyneMethod", {"name": "asha"}),
-    "syne-bohb": Contestant("Syne Tune BOHB", "syne_peer.SyneMethod", {"name": "bohb"}, 64, True),
-    "syne-asha-bore": Contestant("Syne Tune ASHA-BORE", "syne_peer.SyneMethod", {"name": "asha-bore"}, 8, True),
-    "syne-asha-cqr": Contestant("Syne Tune ASHA-CQR", "syne_peer.SyneMethod", {"name": "asha-cqr"}, 8, True),
+    "syne-asha": Contestant("Syne Tune ASHA", SYNE, {"name": "asha"}),
+    "syne-bohb": Contestant("Syne Tune BOHB", SYNE, {"name": "bohb"}, 64, True),
+    "syne-asha-bore": Contestant("Syne Tune ASHA-BORE", SYNE, {"name": "asha-bore"}, 8, True),
+    "syne-asha-cqr": Contestant("Syne Tune ASHA-CQR", SYNE, {"name": "asha-cqr"}, 8, True),
     "smac-mf": Contestant("SMAC3 multi-fidelity", "smac_peer.SmacMethod", {"facade": "mf"}, 64, True),
     "dehb": Contestant("DEHB", "dehb_peer.DehbMethod"),
 }
@@ -103,6 +108,9 @@ def run(name: str, problem: Problem, how: Race) -> Run:
     contestant = {**FULL, **EARLY}[name]
     options = dict(contestant.options)
     if contestant.module is None:
+        if options["pruner"] is not None:
+            own = {FIRST: problem.steps[0], LAST: problem.steps[-1]}
+            options["pruner"] = {key: own.get(value, value) for key, value in options["pruner"].items()}
         return engine_race(problem, how, **options)
     module, kind = contestant.module.split(".")
     method = getattr(importlib.import_module(f"benchmarks.peers.{module}"), kind)

@@ -5,7 +5,8 @@ Two questions, answered without an engine, so that nothing but the rule tells:
 - ``caution``: one worker, 200 configurations; which share of all epochs is not trained, which share of the truly best 1 % and
   5 % is stopped, and how much worse the best finished trial is than the best there was.
 - ``workers``: W workers for a fixed time; how much worse the best finished trial is than the best of 4,000 configurations.
-  Trials that are paused go on after ``--reload`` epochs' time, which stands for starting a process and loading.
+  Trials that are paused go on after ``--reload`` epochs' time, which stands for starting a process and loading, but after
+  no more than training anew takes.
 
 Run: ``python -m benchmarks.pruning_rules [caution|workers]``. Needs onnxruntime and the surrogate (see ``problems.lcbench``).
 """
@@ -116,7 +117,7 @@ class Floor:
         pruner: Who judges.
         some: The courses, in the order in which they are tried.
         steps: Of every course.
-        reload_s: What going on after a pause takes.
+        reload_s: What going on after a pause takes; infinite for training again from the beginning.
     """
 
     def __init__(self, pruner: Pruner, some: Sequence[Course], steps: Sequence[int], reload_s: float) -> None:
@@ -140,7 +141,9 @@ class Floor:
     def _start(self, now: float) -> bool:
         promotion = self._pruner.promote()
         if promotion is not None:
-            self._train(now + self._reload_s, promotion.trial, self._paused.pop(promotion.trial) + 1)
+            position = self._paused.pop(promotion.trial)
+            again_s = min(self._reload_s, self._some[promotion.trial].at_s[position])
+            self._train(now + again_s, promotion.trial, position + 1)
         elif self.begun < len(self._some):
             self._pruner.admit(self.begun)
             self._train(now, self.begun, 0)
@@ -174,12 +177,13 @@ class Floor:
 
 
 def workers(
-    count: int, by_task: Mapping[str, Sequence[Course]], steps: Sequence[int], reload: float, repeats: int = 5
+    count: int, by_task: Mapping[str, Sequence[Course]], rules: Sequence[str], reload: float, repeats: int = 5
 ) -> dict[str, dict[str, float]]:
     """Rule -> what ``count`` workers had in the end, means over tasks and orders."""
+    steps = LCBench(tasks()[0], by_step=True).steps
     made: dict[str, dict[str, float]] = {}
     stopping: list[float] = []
-    for rule in RULES:
+    for rule in rules:
         lost, finished, begun = [], [], []
         for some in by_task.values():
             full_s = statistics.median(course.at_s[-1] for course in some)
@@ -207,20 +211,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the rows, and write them as JSON where ``--json`` says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=["caution", "workers"])
-    parser.add_argument("--reload", type=float, default=1.0, help="epochs' time that going on after a pause takes")
+    parser.add_argument(
+        "--reload", type=float, default=1.0, help="epochs' time that going on after a pause takes; inf: train anew"
+    )
+    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
     results: dict[str, Any] = {}
     steps = LCBench(tasks()[0], by_step=True).steps
     if given.what != "workers":
         by_task = {task: courses(task, 200) for task in tasks()}
-        results["caution"] = {rule: caution(rule, by_task, steps) for rule in RULES if "promote" not in rule}
+        results["caution"] = {rule: caution(rule, by_task, steps) for rule in given.rules if "promote" not in rule}
         for rule, row in results["caution"].items():
             print(f"{rule:20}", " ".join(f"{name} {number:.4f}" for name, number in row.items()), flush=True)
     if given.what != "caution":
         by_task = {task: courses(task, 4000) for task in tasks()[::4]}
         for count in HORIZONS:
-            results[f"workers {count}"] = workers(count, by_task, steps, given.reload)
+            results[f"workers {count}"] = workers(count, by_task, given.rules, given.reload)
             for rule, row in results[f"workers {count}"].items():
                 print(
                     f"{count:4} {rule:20}", " ".join(f"{name} {number:.4f}" for name, number in row.items()), flush=True
