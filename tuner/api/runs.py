@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from tuner import plugins, provenance
 from tuner.api.options import Observer, RunOptions
+from tuner.api.regret import RegretWatch
 from tuner.api.signals import Interrupts
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
@@ -24,6 +25,7 @@ from tuner.engine import Engine, replay
 from tuner.errors import DataError, NoNodeFits, ObjectiveError, StudyExists, SweepError
 from tuner.study import Limits, PluginSpec, StudySpec
 from tuner.sweep import Sweep
+from tuner.trial import Attempt, Trial
 
 __all__ = ["Prepared", "prepare", "resume_study", "run_sweep"]
 
@@ -143,7 +145,8 @@ def resume_study(
         executor.open(info.spec, parts.objective, store_folder(url) / "logs" / info.name)
         limits = _limits(parts.core.limits, options.limits) if options.limits else None
         first: list[Event] = [StudyResumed(executor.now_s(), limits)]
-        return _Run(url, parts, executor, log, observer, info.provenance).go(first, signals=options.handle_signals)
+        run = _Run(url, parts, executor, log, observer, info.provenance)
+        return run.go(first, signals=options.handle_signals, before=store.trials(info.name))
 
 
 class _Run:
@@ -162,9 +165,10 @@ class _Run:
         self._observer, self._facts = observer, facts
         self._name = parts.spec.name
 
-    def go(self, first: Sequence[Event], *, signals: bool) -> Study:
-        on_commit = self._observer.update if self._observer else None
-        engine = Engine(self._parts.core, self._parts.sampler, self._executor, self._log, on_commit)
+    def go(self, first: Sequence[Event], *, signals: bool, before: Sequence[Trial] = ()) -> Study:
+        engine = Engine(self._parts.core, self._parts.sampler, self._executor, self._log, self._committed)
+        self._watch = RegretWatch(self._parts.spec, self._parts.core, engine.request)
+        self._watch.know(before)
         if self._observer:
             self._observer.opened(self._parts.spec, self._details())
         try:
@@ -178,6 +182,11 @@ class _Run:
         if self._observer:
             self._observer.closed(study)
         return study
+
+    def _committed(self, events: Sequence[Event], entries: Sequence[Trial | Attempt]) -> None:
+        if self._observer:
+            self._observer.update(events, entries)
+        self._watch.update(events, entries)
 
     def _concluded(self, closed: Close | None, *, signals: bool) -> Study:
         """Fit and save the model; there is nothing to drain then, so one Ctrl-C ends it, and resuming fits again."""
