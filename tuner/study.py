@@ -78,11 +78,12 @@ class FirstTrial:
 
     Attributes:
         params: Values by name; parameters that are left out are drawn.
-        note: Where it comes from, for people: ``the space's defaults``, ``try_first``, ``best of study NAME``.
+        note: Where it comes from, for people: ``the space's defaults``, ``try_first``, ``best of study NAME``. Two that
+            differ in nothing else are equal.
     """
 
     params: Params
-    note: str = "try_first"
+    note: str = field(default="try_first", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tuner.api.runs import resume_study, run_sweep
 from tuner.api.study import Study
 from tuner.core.ports import Objective
 from tuner.errors import ObjectiveError, SweepError, closest
-from tuner.study import CheckpointPolicy, Constraint, PluginSpec, Prices
+from tuner.study import CheckpointPolicy, Constraint, FirstTrial, PluginSpec, Prices, Prior
 from tuner.sweep import Sweep, build_spec, load, to_yaml
 
 __all__ = ["ResumeArguments", "RunArguments", "resume", "run"]
@@ -45,6 +45,10 @@ class RunArguments(TypedDict, total=False):
         noisy: Whether the same parameters give different values, so that trying them again is worth something.
         prices: What running costs: ``{"cpu_h": 0.04, "gpu_h": 2.5, "memory_gib_h": 0.005}``.
         checkpoints: Which are kept: ``{"best": 1, "size": "2GiB"}``.
+        try_first: Configurations to try before the sampler chooses: ``[{"lr": 0.1}, {"lr": 0.01, "depth": 3}]``; parameters
+            that are left out are drawn.
+        defaults: False to leave out the first trial that a space from the catalogue asks for.
+        prior: An earlier study to learn from, or several: names, or ``{"study": name, "store": url}``.
         resources: What an attempt asks for: ``{"cpu": 2, "memory": "4GiB", "gpu": 0}``.
         retry: How often a failed attempt is tried again, or ``{"max": 3, "on": [...]}``.
         seed: From which every random choice derives.
@@ -73,6 +77,9 @@ class RunArguments(TypedDict, total=False):
     noisy: bool | None
     prices: Prices | Mapping[str, Any] | None
     checkpoints: CheckpointPolicy | Mapping[str, Any] | None
+    try_first: Sequence[FirstTrial | Mapping[str, Any]] | None
+    defaults: bool | None
+    prior: str | Prior | Mapping[str, Any] | Sequence[str | Prior | Mapping[str, Any]] | None
     resources: Mapping[str, Any] | None
     retry: int | Mapping[str, Any] | None
     seed: int | None
@@ -101,7 +108,10 @@ class ResumeArguments(TypedDict, total=False):
 
 _LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "failures", "patience", "regret")
 _RESUME_LIMITS = ("trials", "steps", "parallel", "cost", "patience", "regret")
-_SPEC = ("goal", "sampler", "pruner", "resources", "retry", "seed", "constraints", "noisy", "prices", "checkpoints")
+_SPEC = (
+    "goal", "sampler", "pruner", "resources", "retry", "seed", "constraints", "noisy", "prices", "checkpoints", "try_first",
+    "defaults", "prior",
+)  # fmt: skip
 
 
 def run(objective: Trainable, *, space: Any = None, metric: Any = None, **arguments: Unpack[RunArguments]) -> Study:

@@ -11,6 +11,7 @@ from tuner.errors import SweepError
 from tuner.study import Limits, Metric, PluginSpec, StudySpec
 from tuner.sweep import _fields
 from tuner.sweep._constraints import check_cost, check_regret, read_checkpoints, read_constraints, read_prices
+from tuner.sweep._first import default_trial, read_prior, read_try_first
 from tuner.sweep._foreign_command import expand_arguments
 from tuner.sweep._limits import read_limits, read_resources, read_retry
 from tuner.sweep._metrics import known_goal, read_metrics
@@ -22,8 +23,9 @@ from tuner.sweep._space import ReadSpace, read_space
 __all__ = ["KEYS", "build", "check_parts", "read_name", "read_seed"]
 
 KEYS = (
-    "name", "objective", "metric", "constraints", "noisy", "space", "parameters", "forbidden", "sampler", "pruner", "limits",
-    "prices", "resources", "retry", "checkpoints", "seed", "stop_grace", "executor", "store",
+    "name", "objective", "metric", "constraints", "noisy", "space", "parameters", "forbidden", "try_first", "defaults",
+    "prior", "sampler", "pruner", "limits", "prices", "resources", "retry", "checkpoints", "seed", "stop_grace", "executor",
+    "store",
 )  # fmt: skip
 LATER = {
     "register": "registering models is not supported in this version: the best model is saved as a folder",
@@ -46,6 +48,10 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
     read = read_space(fields, file.parent if file else Path(), root)
     objective = _objective(root, fields, read, folder)
     sampler, pruner = (_plugin(kind, fields) for kind in ("sampler", "pruner"))
+    seed = read_seed(fields.get("seed"))
+    by_default, told = (
+        (None, ()) if _refused(fields.get("defaults")) else default_trial(read.defaults, read.space, sampler)
+    )
     if objective.type == "estimator":
         _check_scorers(metrics, fields["metric"])
     spec = StudySpec(
@@ -58,12 +64,14 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
         limits=read_limits(fields.get("limits")),
         resources=read_resources(fields.get("resources")),
         retry=read_retry(fields.get("retry")),
-        seed=read_seed(fields.get("seed")),
+        seed=seed,
         stop_grace_s=_fields.duration(fields["stop_grace"]) if "stop_grace" in fields else 30.0,
         constraints=read_constraints(fields.get("constraints"), metrics),
         noisy=_fields.boolean(fields["noisy"]) if "noisy" in fields else False,
         prices=read_prices(fields.get("prices")),
         keep=read_checkpoints(fields.get("checkpoints")),
+        first=(*read_try_first(fields.get("try_first"), read.space, seed), *([by_default] if by_default else [])),
+        prior=read_prior(fields.get("prior")),
     )
     check_parts(spec, root, fields.get("limits", root))
     return Sweep(
@@ -72,7 +80,7 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
         file,
         executor=read_plugin("executor", fields["executor"]) if "executor" in fields else None,
         store=_store(fields["store"]) if "store" in fields else None,
-        notes=(*notes, *read.notes),
+        notes=(*notes, *read.notes, *told),
         _root=root,
     )
 
@@ -120,6 +128,10 @@ def read_seed(node: Node | None) -> int:
     """The seed; 0 when the sweep says none, so that the same file gives the same study."""
     expected = "a whole number from 0 to 4294967295"
     return 0 if node is None else _fields.whole(node, low=0, high=2**32 - 1, expected=expected)
+
+
+def _refused(node: Node | None) -> bool:
+    return node is not None and not _fields.boolean(node)
 
 
 def _store(node: Node) -> str:

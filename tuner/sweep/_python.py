@@ -12,10 +12,12 @@ from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchS
 from tuner.study import (
     CheckpointPolicy,
     Constraint,
+    FirstTrial,
     Limits,
     Metric,
     PluginSpec,
     Prices,
+    Prior,
     ResourceRequest,
     Retry,
     StudySpec,
@@ -23,17 +25,20 @@ from tuner.study import (
 from tuner.sweep import _fields
 from tuner.sweep._build import check_parts, read_name, read_seed
 from tuner.sweep._constraints import read_checkpoints, read_constraints, read_prices
+from tuner.sweep._first import default_trial, read_prior, read_try_first
 from tuner.sweep._limits import read_limits, read_resources, read_retry
 from tuner.sweep._metrics import read_metrics
 from tuner.sweep._node import Node
 from tuner.sweep._plugins import plugin_row, read_plugin
 from tuner.sweep._space import read_distribution, read_named
+from tuner.trial import Params
 
 __all__ = ["SpecArguments", "build_spec"]
 
 PluginArgument = str | PluginSpec | Mapping[str, Any]
 MetricArgument = str | Metric | Mapping[str, Any]
 ConstraintArgument = Constraint | Mapping[str, Any]
+PriorArgument = str | Prior | Mapping[str, Any]
 
 
 class SpecArguments(TypedDict, total=False):
@@ -56,6 +61,10 @@ class SpecArguments(TypedDict, total=False):
         noisy: Whether the same parameters give different values.
         prices: ``Prices``, or a mapping ``{cpu_h, gpu_h, memory_gib_h}``.
         checkpoints: ``CheckpointPolicy``, or a mapping ``{best, size}``.
+        try_first: Configurations to try before the sampler chooses, each a ``FirstTrial`` or a mapping of parameters to
+            values; parameters that are left out are drawn.
+        defaults: False to leave out the first trial that a named space asks for.
+        prior: An earlier study to learn from, or several: names, ``Prior``, or mappings ``{study, store}``.
     """
 
     name: Required[str]
@@ -74,6 +83,9 @@ class SpecArguments(TypedDict, total=False):
     noisy: bool | None
     prices: Prices | Mapping[str, Any] | None
     checkpoints: CheckpointPolicy | Mapping[str, Any] | None
+    try_first: Sequence[FirstTrial | Mapping[str, Any]] | None
+    defaults: bool | None
+    prior: PriorArgument | Sequence[PriorArgument] | None
 
 
 def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
@@ -84,11 +96,14 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
     """
     given: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
     _check_names(given)
-    space = _space(given["space"])
+    space, defaults = _space(given["space"])
     goal = Node.of(given["goal"], "goal") if "goal" in given else None
     metrics = read_metrics(Node.of(_metric(given["metric"]), "metric"), goal)
     parts = {kind: Node.of(plugin_row(given.get(kind, default)), kind) for kind, default in _PARTS.items()}
     sampler, pruner = (read_plugin(kind, node) for kind, node in parts.items())
+    seed = read_seed(Node.of(given.get("seed", 0), "seed"))
+    wanted = _fields.boolean(Node.of(given.get("defaults", True), "defaults"))
+    by_default, _ = default_trial(defaults if wanted else {}, space, sampler)
     spec = StudySpec(
         name=read_name(Node.of(given["name"], "name")),
         metrics=metrics,
@@ -99,12 +114,14 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
         limits=_limits(given.get("limits")),
         resources=_resources(given.get("resources")),
         retry=_retry(given.get("retry")),
-        seed=read_seed(Node.of(given.get("seed", 0), "seed")),
+        seed=seed,
         stop_grace_s=_fields.duration(Node.of(given.get("stop_grace", 30.0), "stop_grace")),
         constraints=read_constraints(_node("constraints", _constraint, given), metrics),
         noisy=_fields.boolean(Node.of(given.get("noisy", False), "noisy")),
         prices=read_prices(_node("prices", _row, given)),
         keep=read_checkpoints(_node("checkpoints", _checkpoints, given)),
+        first=(*_try_first(given, space, seed), *([by_default] if by_default else [])),
+        prior=read_prior(_node("prior", _priors, given)),
     )
     check_parts(spec, Node(dict(parts)), Node.of(_limit_row(spec.limits), "limits"))
     return spec
@@ -124,11 +141,13 @@ def _check_names(given: Mapping[str, Any]) -> None:
             raise SweepError("is missing", path=key, hint=f"give {key}=...")
 
 
-def _space(value: object) -> SearchSpace:
+def _space(value: object) -> tuple[SearchSpace, Params]:
+    """The space, and the first trial that a named one asks for."""
     if isinstance(value, SearchSpace):
-        return value
+        return value, {}
     if isinstance(value, str | Path):
-        return read_named(Node.of(str(value), "space"), Path.cwd()).space
+        entry = read_named(Node.of(str(value), "space"), Path.cwd())
+        return entry.space, entry.defaults
     if not isinstance(value, Mapping):
         raise SearchSpaceError(
             f"a {type(value).__name__} is no search space",
@@ -136,7 +155,7 @@ def _space(value: object) -> SearchSpace:
             expected='a SearchSpace, a mapping such as {"lr": tuner.Float(1e-5, 1e-1, log=True)}, or a catalogue name',
         )
     try:
-        return SearchSpace({name: _distribution(name, row) for name, row in value.items()})
+        return SearchSpace({name: _distribution(name, row) for name, row in value.items()}), {}
     except SearchSpaceError as error:
         if not (error.path or "").startswith("space"):
             error.path = f"space.{error.path}" if error.path else "space"
@@ -166,6 +185,22 @@ def _node(key: str, plain: Callable[[Any], Any], given: Mapping[str, Any]) -> No
 def _row(value: object) -> Any:
     """What is given, a dataclass as the mapping that a file would have."""
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _priors(value: object) -> Any:
+    if isinstance(value, Prior):
+        return value.study if value.store is None else asdict(value)
+    return [_priors(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _try_first(given: Mapping[str, Any], space: SearchSpace, seed: int) -> tuple[FirstTrial, ...]:
+    """Those given as ``FirstTrial`` keep their notes."""
+    rows = given.get("try_first", ())
+    plain = (
+        [row.params if isinstance(row, FirstTrial) else row for row in rows] if isinstance(rows, list | tuple) else rows
+    )
+    read = read_try_first(Node.of(plain, "try_first"), space, seed)
+    return tuple(row if isinstance(row, FirstTrial) else first for row, first in zip(rows, read, strict=True))
 
 
 def _constraint(value: object) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from tuner import catalog
@@ -11,6 +11,7 @@ from tuner.errors import SearchSpaceError, SweepError, closest
 from tuner.space import Categorical, Condition, Constant, Distribution, SearchSpace, distribution_from_dict
 from tuner.sweep._fields import text
 from tuner.sweep._node import Node
+from tuner.trial import Params
 
 __all__ = ["ReadSpace", "read_distribution", "read_named", "read_space"]
 
@@ -28,11 +29,13 @@ class ReadSpace:
         space: The space.
         estimator: The estimator's import path that the named space was made for; None when there is none.
         notes: What was left out of the named space, and why.
+        defaults: The named space's first trial worth making, as its file has it; empty when there is none.
     """
 
     space: SearchSpace
     estimator: str | None = None
     notes: tuple[str, ...] = ()
+    defaults: Params = field(default_factory=dict)
 
 
 def read_space(root: Mapping[str, Node], folder: Path, whole: Node) -> ReadSpace:
@@ -66,7 +69,7 @@ def read_space(root: Mapping[str, Node], folder: Path, whole: Node) -> ReadSpace
             f"{len(entry.space.forbidden) - len(inherited)} forbidden combinations of {entry.name} no longer apply"
         )
     space = _space(kept, [*inherited, *_clauses(forbidden)], parameters or named, forbidden)
-    return ReadSpace(space, entry.estimator, tuple(notes))
+    return ReadSpace(space, entry.estimator, tuple(notes), entry.defaults)
 
 
 def read_named(node: Node, folder: Path) -> catalog.CatalogEntry:

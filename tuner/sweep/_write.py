@@ -42,6 +42,8 @@ def to_yaml(spec: StudySpec) -> str:
         "constraints": [_constraint(constraint) for constraint in spec.constraints],
         "noisy": spec.noisy or None,
         **spec.space.to_dict(),
+        "try_first": [dict(first.params) for first in spec.first],
+        "prior": [asdict(prior) if prior.store else prior.study for prior in spec.prior],
         "sampler": _plugin(spec.sampler),
         "pruner": _plugin(spec.pruner),
         "limits": _limits(spec.limits),
