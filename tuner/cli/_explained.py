@@ -143,6 +143,8 @@ class Words:
             return ["the trial is paused: the pruner may let it go on later"]
         outcome = moment.attempt.outcome
         if moment.then == "given up" and isinstance(outcome, Failed):
+            if outcome.kind is FailureKind.STOPPED:
+                return ["nothing was wrong with it: should the study be resumed, trials go on with new numbers"]
             if outcome.kind is FailureKind.INVALID_PARAMS:
                 return ["it is not tried again: parameters that cannot work never will; the sampler learns from it"]
             if outcome.kind not in retry.on:
@@ -188,8 +190,9 @@ def how_it_stands(spec: StudySpec, story: TrialStory, trials: Sequence[Trial]) -
     if trial.state is TrialState.COMPLETE:
         return _complete(spec, trial, trials)
     if trial.state is TrialState.FAIL:
-        kind = trial.failure.kind.value if trial.failure else "unknown"
-        return f"failed for good: {kind}"
+        if trial.failure and trial.failure.kind is FailureKind.STOPPED:
+            return f"cut off when the sweep ended: {headline(trial.failure.message)}"
+        return f"failed for good: {trial.failure.kind.value if trial.failure else 'unknown'}"
     last = f"its last report: step {trial.last_step}" if trial.last_step is not None else "it has reported nothing"
     if trial.state is TrialState.PRUNED:
         ends = [moment for moment in story.moments if isinstance(moment, Ended)]

@@ -7,8 +7,8 @@ from typing import Any
 
 from tuner.api.study import Study
 from tuner.cli._front import course_document
-from tuner.cli._output import counted, pairs
-from tuner.cli._standing import waiting_for
+from tuner.cli._output import pairs
+from tuner.cli._standing import standing, waiting_for
 from tuner.core.limits import Progress
 from tuner.core.story import StudyStory
 from tuner.dashboard import notes, text
@@ -60,7 +60,7 @@ def told(study: Study, story: StudyStory) -> list[str]:
     waits = waiting_for(info)
     rows: dict[str, str] = {"why it ended": info.closed_reason} if info.closed_reason and waits is None else {}
     rows |= {"waits for": story.waiting_for or waits} if waits else {}
-    rows["trials"] = f"{len(study.trials)}: {counted(info.counts, notes.paused(study.trials, attempts))}"
+    rows["trials"] = f"{len(study.trials)}: {standing(study, attempts)}"
     kept = notes.constraints(spec, study.trials)
     rows |= {"constraints": kept} if kept else {}
     rows |= _best(study, story)

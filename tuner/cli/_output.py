@@ -89,13 +89,21 @@ def params_line(params: Mapping[str, ParamValue]) -> str:
     return " ".join(f"{name}={text.param(value)}" for name, value in params.items())
 
 
-def counted(counts: Mapping[str, int], paused: int = 0) -> str:
-    """Trials by state in one line: ``28 complete, 11 stopped early, 1 failed``; of those waiting, ``paused`` are paused."""
+def counted(counts: Mapping[str, int], paused: int = 0, cut: int = 0) -> str:
+    """Trials by state in one line: ``28 complete, 11 stopped early, 1 failed``.
+
+    Args:
+        counts: By state.
+        paused: How many of those waiting are paused.
+        cut: How many of those failed ended only because the sweep did.
+    """
     counts = {**counts, "WAITING": counts.get("WAITING", 0) - paused, "PAUSED": paused}
+    counts |= {"FAIL": counts.get("FAIL", 0) - cut, "CUT": cut}
     words = {
         "COMPLETE": "complete",
         "PRUNED": "stopped early",
         "FAIL": "failed",
+        "CUT": "cut off at the end",
         "RUNNING": "running",
         "WAITING": "waiting",
         "PAUSED": "paused",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tuner.api.study import Study
+from tuner.cli._output import counted
 from tuner.core.ports import StudyInfo
-from tuner.dashboard import text
+from tuner.dashboard import notes, text
 from tuner.errors import TunerError
 from tuner.study import Metric
-from tuner.trial import Trial, TrialState
+from tuner.trial import Attempt, Trial, TrialState
 
-__all__ = ["elapsed_s", "is_dead", "ranked", "trial_of", "waiting_for"]
+__all__ = ["elapsed_s", "is_dead", "ranked", "standing", "trial_of", "waiting_for"]
 
 
 def is_dead(info: StudyInfo) -> bool:
@@ -31,6 +33,11 @@ def waiting_for(info: StudyInfo, paused: int = 0) -> str | None:
     if waiting:
         return f"resources for {text.pluralize(waiting, 'waiting trial')}"
     return "its first trials" if not info.counts else "its next trials"
+
+
+def standing(study: Study, attempts: Sequence[Attempt]) -> str:
+    """The trials by how they stand, in one line."""
+    return counted(study.info.counts, notes.paused(study.trials, attempts), notes.cut(study.trials))
 
 
 def elapsed_s(info: StudyInfo, trials: Sequence[Trial], now_s: float) -> float:

@@ -15,14 +15,15 @@ from tuner.api.study import Study
 from tuner.cli._failures import ExitCode
 from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output
-from tuner.cli._output import counted, pairs, print_json, say, short_path
+from tuner.cli._output import pairs, print_json, say, short_path
 from tuner.cli._progress import display
+from tuner.cli._standing import standing
 from tuner.dashboard import notes, text
 from tuner.dashboard._display import Display
 from tuner.dashboard.snapshot import Snapshot, headline
 from tuner.export import trial_to_dict
 from tuner.provenance import masked
-from tuner.trial import Trial, TrialState
+from tuner.trial import FailureKind, Trial, TrialState
 
 __all__ = ["Ending", "conduct", "document", "lines"]
 
@@ -106,7 +107,7 @@ def lines(ending: Ending) -> list[str]:
     reason = f": {study.closed_reason}" if study.closed_reason else ""
     told = [f"{study.name}  {study.state}{reason}", ""]
     attempts = study.attempts()
-    rows = {"trials": f"{len(study.trials)}: {counted(study.info.counts, notes.paused(study.trials, attempts))}"}
+    rows = {"trials": f"{len(study.trials)}: {standing(study, attempts)}"}
     rows |= _failures(study)
     kept = notes.constraints(study.spec, study.trials)
     rows |= {"constraints": kept} if kept else {}
@@ -155,6 +156,7 @@ def _best(study: Study, best: Trial) -> dict[str, str]:
 def _failures(study: Study) -> dict[str, str]:
     """Failed trials by kind, each with an example and how to see its log."""
     failed = [trial for trial in study.trials if trial.state is TrialState.FAIL and trial.failure is not None]
+    failed = [trial for trial in failed if trial.failure and trial.failure.kind is not FailureKind.STOPPED]
     kinds = Counter(trial.failure.kind for trial in failed if trial.failure)
     examples = {trial.failure.kind: trial for trial in reversed(failed) if trial.failure}
     rows: dict[str, str] = {}

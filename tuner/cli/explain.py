@@ -23,6 +23,7 @@ from tuner.core.ports import Pruner
 from tuner.core.story import Ended, Moment, tell_study, tell_trial
 from tuner.dashboard import text
 from tuner.export import attempt_to_dict, trial_to_dict
+from tuner.trial import FailureKind
 
 __all__ = ["command"]
 
@@ -79,7 +80,7 @@ def _explain_trial(study: Study, events: Sequence[Event], number: int, output: O
     say("what happened")
     for line in words:
         say(f"  {line}")
-    if trial.failure is not None:
+    if trial.failure is not None and trial.failure.kind is not FailureKind.STOPPED:
         say(f"its log: tuner logs {study.name} {number}")
 
 

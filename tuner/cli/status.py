@@ -8,8 +8,8 @@ from typing import Any
 from tuner.api.study import Study, load_study
 from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
-from tuner.cli._output import counted, pairs, print_json, say
-from tuner.cli._standing import elapsed_s, is_dead, waiting_for
+from tuner.cli._output import pairs, print_json, say
+from tuner.cli._standing import elapsed_s, is_dead, standing, waiting_for
 from tuner.core.selection import feasible
 from tuner.dashboard import notes, text
 
@@ -23,7 +23,8 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
     """
     study = load_study(name, store)
     info, now_s = study.info, time.time()
-    paused = notes.paused(study.trials, study.attempts()) if info.counts.get("WAITING") else 0
+    attempts = study.attempts() if info.counts.get("WAITING") else []
+    paused = notes.paused(study.trials, attempts)
     ran_s, waits = elapsed_s(info, study.trials, now_s), waiting_for(info, paused)
     if output is Output.JSON:
         print_json(
@@ -46,7 +47,7 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
     state = "DEAD: its driver died without a word" if is_dead(info) else info.state
     rows = {"study": info.name, "state": f"{state}: {info.closed_reason}" if info.closed_reason else state}
     limit = f" of {info.spec.limits.trials}" if info.spec.limits.trials else ""
-    rows["trials"] = f"{sum(info.counts.values())}{limit}: {counted(info.counts, paused)}"
+    rows["trials"] = f"{sum(info.counts.values())}{limit}: {standing(study, attempts)}"
     kept = notes.constraints(info.spec, study.trials)
     rows |= {"constraints": kept} if kept else {}
     best = study.best_trial

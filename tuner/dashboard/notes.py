@@ -9,7 +9,7 @@ from tuner.dashboard import text
 from tuner.study import Constraint, StudySpec
 from tuner.trial import Attempt, Failed, FailureKind, Pruned, Trial, TrialState
 
-__all__ = ["bounds", "constraints", "notes", "paused", "promotions", "retried", "violations"]
+__all__ = ["bounds", "constraints", "cut", "notes", "paused", "promotions", "retried", "violations"]
 
 
 def notes(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:
@@ -92,6 +92,11 @@ def paused(trials: Iterable[Trial], attempts: Iterable[Attempt]) -> int:
     last = {attempt.trial: attempt for attempt in attempts}
     waiting = (last.get(trial.number) for trial in trials if trial.state is TrialState.WAITING)
     return sum(attempt is not None and isinstance(attempt.outcome, Pruned) for attempt in waiting)
+
+
+def cut(trials: Iterable[Trial]) -> int:
+    """How many trials ended without a result only because the sweep did."""
+    return sum(trial.failure is not None and trial.failure.kind is FailureKind.STOPPED for trial in trials)
 
 
 def retried(attempts: Sequence[Attempt]) -> dict[str, int]:

@@ -25,7 +25,10 @@ def headline(message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Trials by how they stand, the attempts that failed and were tried again, and how often a paused trial went on."""
+    """Trials by how they stand, the attempts that failed and were tried again, and how often a paused trial went on.
+
+    ``cut`` trials ended without a result because the sweep did.
+    """
 
     waiting: int = 0
     running: int = 0
@@ -35,11 +38,12 @@ class Counts:
     retried: int = 0
     paused: int = 0
     promoted: int = 0
+    cut: int = 0
 
     @property
     def finished(self) -> int:
         """Trials to which nothing more happens."""
-        return self.complete + self.pruned + self.failed
+        return self.complete + self.pruned + self.failed + self.cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def counts(of: Counts, *, waiting: bool = True) -> list[str]:
         "complete": of.complete,
         "stopped early": of.pruned,
         "failed": of.failed,
+        "cut off at the end": of.cut,
         "running": of.running,
         "waiting": of.waiting if waiting else 0,
         "paused": of.paused,

@@ -23,7 +23,7 @@ from tuner.dashboard._meters import Curve, DriversClock
 from tuner.dashboard.snapshot import Best, Counts, FailureNote, Progress, RunningTrial, Snapshot, headline
 from tuner.resources import Node, Resources
 from tuner.study import Limits, Metric, StudySpec
-from tuner.trial import Attempt, Failed, Pruned, Trial, TrialState
+from tuner.trial import Attempt, Failed, FailureKind, Pruned, Trial, TrialState
 
 __all__ = ["View"]
 
@@ -52,7 +52,7 @@ class View:
         self._live: dict[int, _Live] = {}
         self._nodes: dict[str, Resources] = {}
         self._used = Resources(0.0)
-        self._n_suggested = self._n_retried = self._n_promoted = self._n_feasible = 0
+        self._n_suggested = self._n_retried = self._n_promoted = self._n_feasible = self._n_cut = 0
         self._tries: dict[int, int] = {}  # of unfinished trials: the number of the last attempt, and who is paused
         self._paused: set[int] = set()
         self._states: Counter[TrialState] = Counter()
@@ -138,7 +138,8 @@ class View:
         self._nodes.pop(event.node_id, None)
 
     def _commanded(self, event: CommandReceived) -> None:
-        self._draining = event.command
+        if event.command != "end":  # which is no person's wish, and is told as the reason once it has ended
+            self._draining = event.command
 
     def _reported(self, event: Reported) -> None:
         live = self._live.get(event.trial)
@@ -196,7 +197,9 @@ class View:
         self._tries.pop(trial.number, None)
         self._paused.discard(trial.number)
         self._clock.finish(trial.finished_at or self._clock.last_s)
-        if trial.state is TrialState.FAIL and trial.failure is not None:
+        if trial.failure is not None and trial.failure.kind is FailureKind.STOPPED:
+            self._n_cut += 1
+        elif trial.state is TrialState.FAIL and trial.failure is not None:
             self._failures[trial.failure.kind.value] += 1
             self._note(trial.number, trial.attempts, trial.failure, final=True)
         elif trial.state is TrialState.COMPLETE and self._spec is not None:
@@ -269,7 +272,15 @@ class View:
         paused = len(self._paused)
         waiting = self._n_suggested - complete - pruned - failed - len(self._live) - paused
         return Counts(
-            max(waiting, 0), len(self._live), complete, pruned, failed, self._n_retried, paused, self._n_promoted
+            waiting=max(waiting, 0),
+            running=len(self._live),
+            complete=complete,
+            pruned=pruned,
+            failed=failed - self._n_cut,
+            retried=self._n_retried,
+            paused=paused,
+            promoted=self._n_promoted,
+            cut=self._n_cut,
         )
 
     def _progress(self, counts: Counts, elapsed_s: float) -> Progress | None:
