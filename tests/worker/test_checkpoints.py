@@ -106,7 +106,12 @@ def test_who_has_the_file_system_sees_the_mark(keeper, tmp_path):
     mark = keeper.mark()
     assert keeper.sees(mark)
     assert not FolderKeeper(tmp_path / "other machine").sees(mark)
-    keeper.unmark(mark)
+    FolderKeeper(keeper.root).tidy(())
+    assert not keeper.sees(mark)
+    mark = keeper.mark()
+    keeper.tidy(())
+    assert keeper.sees(mark)
+    keeper.unmark()
     assert not keeper.root.exists()
 
 

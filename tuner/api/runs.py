@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from tuner import plugins, provenance
@@ -96,7 +97,8 @@ def run_sweep(
             sweep.locate(error)
             raise
         _tell(observer, "starting the workers")
-        executor.open(spec, parts.objective, store_folder(url) / "logs" / spec.name)
+        executor.open(spec, parts.objective, *_folders(url, spec.name))
+        executor.tidy(())  # what a study of that name left behind that is in the store no more
         facts = provenance.collect(sweep.text, sweep.file, parts.objective.describe())
         facts = {**facts, "executor": {"type": where.type, "options": dict(where.options)}}
         log = store.create(spec, facts)
@@ -142,7 +144,7 @@ def resume_study(
         _check_data(info.provenance, parts.objective)
         replay(parts.core, parts.sampler, log.read())
         _tell(observer, "starting the workers")
-        executor.open(info.spec, parts.objective, store_folder(url) / "logs" / info.name)
+        executor.open(info.spec, parts.objective, *_folders(url, info.name))
         limits = _limits(parts.core.limits, options.limits) if options.limits else None
         first: list[Event] = [StudyResumed(executor.now_s(), limits)]
         run = _Run(url, parts, executor, log, observer, info.provenance)
@@ -208,6 +210,7 @@ class _Run:
         if closed is None or closed.reason == "drained":
             self._log.close("INTERRUPTED", "interrupted; it can be resumed")
             return Study(self._name, self._url)
+        self._executor.tidy(self._parts.core.checkpoints)
         study = Study(self._name, self._url)
         if closed.reason in FAILED_REASONS or study.best_trial is None:
             reason = closed.message if study.best_trial else f"{closed.message}; no trial completed"
@@ -261,6 +264,12 @@ def _free_name(store: Store, name: str, if_exists: str) -> str:
         f"the store holds a study called {name!r} already",
         hint=f"`tuner resume {name}` goes on with it, `--new` takes the next free name, `--name` another one",
     )
+
+
+def _folders(url: str, name: str) -> tuple[Path, Path]:
+    """For a study's logs and for its checkpoints."""
+    folder = store_folder(url)
+    return folder / "logs" / name, folder / "checkpoints" / name
 
 
 def _executor_before(facts: Mapping[str, Any]) -> PluginSpec:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.core import selection
+from tuner.core.events import Checkpointed
 from tuner.core.ports import FinalModel, StudyInfo
 from tuner.errors import TunerError
 from tuner.study import StudySpec
-from tuner.trial import Attempt, Params, Report, Trial
+from tuner.trial import Attempt, Checkpoint, Params, Report, Trial
 
 if TYPE_CHECKING:
     import pandas
@@ -149,6 +150,21 @@ class Study:
             return store.reports(self.name, trial)
         finally:
             store.close()
+
+    def checkpoint(self, trial: int) -> Checkpoint | None:
+        """The latest checkpoint of a trial that is still kept (``StudySpec.keep``); None when there is none.
+
+        ``place`` is a folder of the store's machine, or the URL that the executor was told.
+        """
+        store = open_store(self.store)
+        try:
+            saved = [
+                e.checkpoint for _, e in store.events(self.name) if isinstance(e, Checkpointed) and e.trial == trial
+            ]
+        finally:
+            store.close()
+        kept = [one for one in saved if "://" in one.place or Path(one.place).exists()]
+        return kept[-1] if kept else None
 
     @property
     def logs(self) -> Path:

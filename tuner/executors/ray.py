@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ _NODES_EVERY_S = 1.0
 _BACKLOG = 50_000
 _JOIN_S = 5.0
 _CLOSE_WAIT_S = 1.0
+_TIDY_WAIT_S = 60.0
 _PRELOAD = ("tuner.executors._ray_worker", "numpy")
 
 
@@ -94,9 +96,8 @@ class RayExecutor(Executor):
         self._lock = threading.Lock()  # over the books, and over carrying out what follows from them
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[list[Event]] = queue.SimpleQueue()
-        self._unneeded: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
-        self._keeper: FolderKeeper | UrlKeeper
-        self._mark: str | None = None
+        self._removals: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._keeper: FolderKeeper | UrlKeeper | None = None
         self._backlog = 0
         self._refs: dict[int, Any] = {}
         self._tasks: dict[Resources, Any] = {}
@@ -129,8 +130,8 @@ class RayExecutor(Executor):
         self._board = Board(Lease(self._lease_s, spec.stop_grace_s, self.can_grow), self._inherit)
         self._logs = AttemptLogs(directory, session_folder(), self._run_name)
         reference = publish(objective, "the objective")
-        self._mark = self._keeper.mark() if isinstance(self._keeper, FolderKeeper) else None
-        self._setup = _setup_of(reference, spec, self._keeper, self._mark)
+        mark = self._keeper.mark() if isinstance(self._keeper, FolderKeeper) else None
+        self._setup = _setup_of(reference, spec, self._keeper, mark)
         self._open_mailbox()
         if self.can_grow:
             request_bundles((), self._cluster.nodes())
@@ -169,14 +170,16 @@ class RayExecutor(Executor):
         return events
 
     def discard(self, checkpoints: Sequence[Checkpoint]) -> None:  # noqa: D102 -- see the port
-        self._unneeded.put([checkpoint.place for checkpoint in checkpoints])
+        places = [checkpoint.place for checkpoint in checkpoints]
+        assert self._keeper is not None
+        self._removals.put(partial(self._keeper.discard, places))
 
     def tidy(self, needed: Collection[str]) -> None:  # noqa: D102 -- see the port
-        self._unneeded.put(None)
-        for thread in self._threads:
-            if thread.name == "tuner-remove":
-                thread.join(_JOIN_S)
-        self._keeper.tidy(needed)
+        done = threading.Event()
+        assert self._keeper is not None
+        self._removals.put(partial(self._keeper.tidy, needed))
+        self._removals.put(done.set)
+        done.wait(_TIDY_WAIT_S)
 
     def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: D102 -- see the port
         if self.can_grow and self._cluster is not None:
@@ -190,14 +193,14 @@ class RayExecutor(Executor):
             return
         self._closing.set()
         self._inbox.put(None)
-        self._unneeded.put(None)
+        self._removals.put(None)
         cluster = self._cluster or self._started()
         if cluster is not None and ray.is_initialized():
             self._release()
         for thread in self._threads:
             thread.join(_JOIN_S)
-        if self._mark is not None and isinstance(self._keeper, FolderKeeper):
-            self._keeper.unmark(self._mark)
+        if isinstance(self._keeper, FolderKeeper):
+            self._keeper.unmark()
         if cluster is not None and not self._given:
             cluster.close()
 
@@ -344,15 +347,15 @@ class RayExecutor(Executor):
 
     def _inherit(self, key: Key) -> Sequence[Checkpoint]:
         try:
-            return self._keeper.inherit(*key)
+            return self._keeper.inherit(*key) if self._keeper else ()
         except OSError:
             return ()
 
     def _remove(self) -> None:
         """Remove checkpoints that are not needed any more, beside everything else: they may be large."""
-        while (places := self._unneeded.get()) is not None:
+        while (remove := self._removals.get()) is not None:
             with contextlib.suppress(Exception):  # what a file system beyond a URL raises is anybody's guess
-                self._keeper.discard(places)
+                remove()
 
     # -- the mailbox ------------------------------------------------------------------------------------------------
 

@@ -112,6 +112,7 @@ class FolderKeeper:
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
         self._made: list[Path] = []
+        self._mark: str | None = None
 
     def draft(self, name: str, scratch: Path) -> Path:
         """See ``Keeper``. On the root's own file system, so that it can be renamed."""
@@ -170,8 +171,9 @@ class FolderKeeper:
         for path in [*self.root.glob("*/*"), *self.root.glob(f"{_PARTIAL}*")]:
             if path not in kept:
                 shutil.rmtree(path, ignore_errors=True)
-        for path in self.root.glob(f"{_MARK}*"):
-            path.unlink(missing_ok=True)
+        for path in self.root.glob(f"{_MARK}*"):  # of drivers that were killed
+            if path.name != self._mark:
+                path.unlink(missing_ok=True)
         for folder in [*self.root.glob("*"), self.root]:
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -180,7 +182,7 @@ class FolderKeeper:
         """Leave a mark that only who has this file system can find; what to look for."""
         self._made = [folder for folder in (self.root, self.root.parent) if not folder.exists()]
         self.root.mkdir(parents=True, exist_ok=True)
-        mark = f"{_MARK}-{uuid.uuid4().hex}"
+        mark = self._mark = f"{_MARK}-{uuid.uuid4().hex}"
         (self.root / mark).touch()
         return mark
 
@@ -188,10 +190,12 @@ class FolderKeeper:
         """Whether this process has the file system on which the mark was left."""
         return (self.root / mark).exists()
 
-    def unmark(self, mark: str) -> None:
+    def unmark(self) -> None:
         """Take the mark away."""
+        if self._mark is None:
+            return
         with contextlib.suppress(OSError):
-            (self.root / mark).unlink()
+            (self.root / self._mark).unlink()
             for folder in self._made:
                 folder.rmdir()  # not while anything lies there
 
