@@ -14,13 +14,15 @@ from typing import Any, cast
 
 from tuner import plugins, provenance
 from tuner.api.options import Observer, RunOptions
+from tuner.api.prior import Recalled, recall
 from tuner.api.regret import RegretWatch
+from tuner.api.sampling import build_sampler, with_first
 from tuner.api.signals import Interrupts
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
 from tuner.core.actions import Close
-from tuner.core.events import Event, StudyOpened, StudyResumed
-from tuner.core.ports import Executor, FinalModel, Objective, Problem, Pruner, Sampler, Store, StudyLog
+from tuner.core.events import Event, Informed, StudyOpened, StudyResumed
+from tuner.core.ports import Executor, FinalModel, Objective, Pruner, Sampler, Store, StudyLog
 from tuner.core.scheduler import Scheduler
 from tuner.engine import Engine, replay
 from tuner.errors import DataError, NoNodeFits, ObjectiveError, StudyExists, SweepError
@@ -56,9 +58,20 @@ def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
     if objective is None:
         objective = cast(Objective, plugins.build("objective", spec.objective))
     pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
-    sampler: Sampler = plugins.build("sampler", spec.sampler, Problem.of(spec))
+    sampler = build_sampler(spec, pruner)
     objective.prepare(spec)
     return Prepared(spec, objective, sampler, Scheduler(spec, pruner))
+
+
+def _recalled(parts: Prepared, store: Store) -> tuple[Prepared, Recalled]:
+    """What earlier studies give, and the parts that make use of it."""
+    spec = parts.spec
+    if not spec.prior:
+        return parts, Recalled()
+    known = recall(spec, parts.objective.describe(), store)
+    spec = with_first(spec, known.first, known.trials)
+    pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
+    return Prepared(spec, parts.objective, build_sampler(spec, pruner), Scheduler(spec, pruner)), known
 
 
 def run_sweep(
@@ -92,17 +105,23 @@ def run_sweep(
         executor.warm_up()
         _tell(observer, "reading the data")
         try:
-            parts = prepare(spec, objective)
+            parts, known = _recalled(prepare(spec, objective), store)
         except SweepError as error:
             sweep.locate(error)
             raise
+        spec = parts.spec
+        for note in known.notes:
+            _tell(observer, note)
         _tell(observer, "starting the workers")
         executor.open(spec, parts.objective, *_folders(url, spec.name))
         executor.tidy(())  # what a study of that name left behind that is in the store no more
         facts = provenance.collect(sweep.text, sweep.file, parts.objective.describe())
         facts = {**facts, "executor": {"type": where.type, "options": dict(where.options)}}
+        facts |= {"prior": known.notes} if known.notes else {}
         log = store.create(spec, facts)
         first: list[Event] = [StudyOpened(executor.now_s(), spec)]
+        if known.trials:
+            first.append(Informed(executor.now_s(), ", ".join(known.studies), tuple(known.trials)))
         try:
             return _Run(url, parts, executor, log, observer, facts).go(first, signals=options.handle_signals)
         except NoNodeFits:
@@ -204,6 +223,7 @@ class _Run:
         details = {"store": self._url, "logs": str(store_folder(self._url) / "logs" / self._name)}
         details["executor"] = type(self._executor).__module__.rpartition(".")[2]
         dashboard = getattr(getattr(self._executor, "cluster", None), "dashboard_url", None)
+        details |= {"prior": "; ".join(self._facts["prior"])} if self._facts.get("prior") else {}
         return details | ({"dashboard": dashboard} if dashboard else {})
 
     def _conclude(self, closed: Close | None) -> Study:

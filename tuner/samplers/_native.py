@@ -11,7 +11,7 @@ from tuner.errors import SearchSpaceError, closest
 from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchSpace
 from tuner.trial import Params, ParamValue
 
-__all__ = ["TRIES", "SpaceDrawer", "grid_point", "nearest", "trial_key", "typed"]
+__all__ = ["TRIES", "SpaceDrawer", "active_among", "grid_point", "nearest", "trial_key", "typed"]
 
 TRIES = 10_000
 """How many draws may fall on forbidden combinations, one after another, before a space is called too forbidden."""
@@ -64,6 +64,15 @@ def nearest(d: Distribution, value: ParamValue) -> ParamValue:
     if d.step is None:
         return float(clipped)
     return grid_point(d, min(round((clipped - d.low) / d.step), (d.n_values or 1) - 1))
+
+
+def active_among(space: SearchSpace, values: Params) -> dict[str, ParamValue]:
+    """Those of the values that are active with each other, constants included; what is not given meets no condition."""
+    params: dict[str, ParamValue] = {}
+    for name, d in space.items():
+        if (name in values or isinstance(d, Constant)) and space.is_active(name, params):
+            params[name] = d.value if isinstance(d, Constant) else values[name]
+    return params
 
 
 def _below(uniform: _Uniform, n: int) -> int:

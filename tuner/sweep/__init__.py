@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from tuner.sweep import _aliases, _overrides
 from tuner.sweep._build import build
+from tuner.sweep._first import DEFAULTS_NOTE
 from tuner.sweep._model import Sweep
 from tuner.sweep._python import SpecArguments, build_spec
 from tuner.sweep._template import template
@@ -21,7 +22,17 @@ from tuner.sweep._units import parse_duration_s
 from tuner.sweep._write import to_yaml
 from tuner.sweep._yaml import read_file, read_text
 
-__all__ = ["SpecArguments", "Sweep", "build_spec", "load", "parse", "parse_duration_s", "template", "to_yaml"]
+__all__ = [
+    "DEFAULTS_NOTE",
+    "SpecArguments",
+    "Sweep",
+    "build_spec",
+    "load",
+    "parse",
+    "parse_duration_s",
+    "template",
+    "to_yaml",
+]
 
 
 def load(path: str | Path, overrides: Mapping[str, object] = MappingProxyType({})) -> Sweep:

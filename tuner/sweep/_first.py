@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from random import Random
 
 from tuner.errors import SearchSpaceError
-from tuner.samplers._native import SpaceDrawer, nearest, trial_key
+from tuner.samplers._native import SpaceDrawer, active_among, nearest, trial_key
 from tuner.space import Constant, SearchSpace
 from tuner.study import FirstTrial, PluginSpec, Prior
 from tuner.sweep import _fields
 from tuner.sweep._node import Node
 from tuner.trial import Params, ParamValue
 
-__all__ = ["default_trial", "read_prior", "read_try_first"]
+__all__ = ["DEFAULTS_NOTE", "default_trial", "read_prior", "read_try_first"]
 
 EXHAUSTIVE = frozenset({"grid", "brute_force", "pbt_replay"})
 """Samplers that say themselves which trials there are, one by one."""
+DEFAULTS_NOTE = "the space's defaults"
 _EXAMPLE = "try_first: [{lr: 0.1}, {lr: 0.01, depth: 3}]"
 _PRIOR = "prior: NAME, or a list of names and {study: NAME, store: URL}"
 
@@ -89,24 +90,12 @@ def default_trial(
             notes.append(
                 f"the default of {name!r}, {value!r}, is out of range here: the first trial has {kept[name]!r}"
             )
-    kept = {name: value for name, value in kept.items() if name in _walked(space, kept)}
+    kept = {name: value for name, value in kept.items() if name in active_among(space, kept)}
     try:
         SpaceDrawer(space).complete(kept, Random(0))
     except SearchSpaceError:
         return None, (*notes, "the space's defaults are not tried first: this sweep does not allow them")
-    return FirstTrial(kept, "the space's defaults"), tuple(notes)
-
-
-def _walked(space: SearchSpace, kept: Params) -> Params:
-    """Those of the values that are active with each other, what is not given counting as met by none."""
-    params: dict[str, ParamValue] = {}
-    for name, d in space.items():
-        if space.is_active(name, params):
-            if isinstance(d, Constant):
-                params[name] = d.value
-            elif name in kept:
-                params[name] = kept[name]
-    return params
+    return FirstTrial(kept, DEFAULTS_NOTE), tuple(notes)
 
 
 def read_prior(node: Node | None) -> tuple[Prior, ...]:

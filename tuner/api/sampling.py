@@ -1,0 +1,46 @@
+"""Who chooses the parameters of a study: its sampler, with everything around it that the specification asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from tuner import plugins
+from tuner.core.ports import Problem, Pruner, Sampler
+from tuner.samplers._brackets import by_bracket
+from tuner.samplers._first import First, first_params
+from tuner.study import FirstTrial, StudySpec
+from tuner.sweep import DEFAULTS_NOTE
+from tuner.trial import Trial
+
+__all__ = ["build_sampler", "with_first"]
+
+
+def build_sampler(spec: StudySpec, pruner: Pruner) -> Sampler:
+    """The study's sampler: one for each bracket of the pruner where it needs that, behind the first trials, if any.
+
+    Raises:
+        TunerError: It refuses its options, the space, or a first trial.
+    """
+
+    def build(problem: Problem) -> Sampler:
+        return cast(Sampler, plugins.build("sampler", spec.sampler, problem))
+
+    problem = Problem.of(spec)
+    sampler = by_bracket(build, problem, pruner)
+    return First(sampler, problem, spec.first) if spec.first else sampler
+
+
+def with_first(spec: StudySpec, first: Sequence[FirstTrial], known: Sequence[Trial]) -> StudySpec:
+    """The study with more first trials after its own; without the space's defaults where their values are known already."""
+    before = list(spec.first)
+    if known and not spec.noisy:
+        completed = [params for params, _ in first_params(Problem.of(replace(spec, noisy=True)), before)]
+        seen = [dict(trial.params) for trial in known]
+        before = [
+            wish
+            for wish, params in zip(before, completed, strict=True)
+            if wish.note != DEFAULTS_NOTE or dict(params) not in seen
+        ]
+    return replace(spec, first=(*before, *first))
