@@ -144,7 +144,7 @@ class Words:
         outcome = moment.attempt.outcome
         if moment.then == "given up" and isinstance(outcome, Failed):
             if outcome.kind is FailureKind.STOPPED:
-                return ["nothing was wrong with it: should the study be resumed, trials go on with new numbers"]
+                return ["nothing was wrong with it"]
             if outcome.kind is FailureKind.INVALID_PARAMS:
                 return ["it is not tried again: parameters that cannot work never will; the sampler learns from it"]
             if outcome.kind not in retry.on:
