@@ -91,16 +91,14 @@ def _use(
         return
     finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     differences = _differences(spec, described, info)
-    if differences:
-        first = _resembling(spec, info, finished)
-        found.first += first
-        what = f"its best {len(first)} configurations are tried first" if first else "nothing in it fits"
-        found.notes.append(f"study {name!r} only resembles this one ({'; '.join(differences)}): {what}")
-        return
-    known = [trial for t in finished if (trial := _translated(spec, t)) is not None]
+    known = [] if differences else [trial for t in finished if (trial := _translated(spec, t)) is not None]
     best = selection.best([t for t in known if t.state is TrialState.COMPLETE], metric)
     if best is None:
-        found.notes.append(f"study {name!r} cannot be used: no finished trial of it lies in this space")
+        first = _resembling(spec, info, finished)
+        found.first += first
+        why = "; ".join(differences) or "no finished trial of it has all that is asked of one here"
+        what = f"its best {len(first)} configurations are tried first" if first else "nothing in it fits"
+        found.notes.append(f"study {name!r} only resembles this one ({why}): {what}")
         return
     found.trials += known
     found.studies.append(name)
