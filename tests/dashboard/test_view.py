@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from tuner.dashboard._meters import Curve, Rate
 from tuner.dashboard.snapshot import headline
 from tuner.dashboard.view import View
 from tuner.resources import Resources
-from tuner.study import Limits
+from tuner.study import Constraint, Limits, Metric
 from tuner.trial import Attempt, Completed, Failed, FailureKind, Pruned, Trial, TrialState
 
 T0 = 1_700_000_000.0
@@ -218,3 +219,89 @@ def test_a_rate_forgets_what_is_older_than_its_window():
         rate.add(float(second))
     assert rate.recent(60.0, 0.0)[0] == 60
     assert rate.recent(300.0, 0.0)[0] == 0
+
+
+def test_a_paused_trial_waits_for_the_pruner_and_its_promotion_is_no_retry(opened):
+    study = opened()
+    study.start(0, T0)
+    study.finish(0, T0 + 1, Pruned(3), state=TrialState.WAITING)
+    counts = study.snapshot(1).counts
+    assert (counts.paused, counts.waiting, counts.promoted) == (1, 0, 0)
+    study.start(0, T0 + 2, attempt=2)
+    counts = study.snapshot(2).counts
+    assert (counts.paused, counts.running, counts.promoted, counts.retried) == (0, 1, 1, 0)
+    study.finish(0, T0 + 3, Completed({"auc": 0.5}), attempt=2)
+    counts = study.snapshot(3).counts
+    assert (counts.complete, counts.paused, counts.promoted, counts.retried) == (1, 0, 1, 0)
+
+
+def test_a_trial_that_is_paused_when_the_sweep_ends_is_stopped_early(opened):
+    study = opened()
+    study.start(0, T0)
+    study.finish(0, T0 + 1, Pruned(3), state=TrialState.WAITING)
+    study.fold([], [Trial(0, TrialState.PRUNED, {"x": 0.5}, {"auc": 0.1}, 1, finished_at=T0 + 2)])
+    counts = study.snapshot(2).counts
+    assert (counts.paused, counts.pruned, counts.waiting) == (0, 1, 0)
+
+
+def test_what_earlier_drivers_paused_promoted_and_retried_is_known(spec):
+    view = View()
+    rows = [
+        Attempt(0, 1, ONE, "n", T0, T0 + 1, Pruned(1)),
+        Attempt(0, 2, ONE, "n", T0, T0 + 1, Completed({"auc": 0.5})),
+        Attempt(1, 1, ONE, "n", T0, T0 + 1, Failed(FailureKind.NODE_LOST)),
+        Attempt(1, 2, ONE, "n", T0, T0 + 1, Completed({"auc": 0.5})),
+        Attempt(2, 1, ONE, "n", T0, T0 + 1, Pruned(1)),
+    ]
+    states = (TrialState.COMPLETE, TrialState.COMPLETE, TrialState.WAITING)
+    trials = [
+        Trial(n, state, {}, {"auc": 0.5} if n < 2 else {}, 2 - n // 2, finished_at=T0 + 1)
+        for n, state in enumerate(states)
+    ]
+    view.restore(spec(), trials, rows)
+    counts = view.snapshot().counts
+    assert (counts.promoted, counts.retried, counts.paused, counts.waiting) == (1, 1, 1, 0)
+
+
+def test_what_the_end_cut_off_did_not_fail(opened):
+    study = opened()
+    study.start(0, T0)
+    study.finish(0, T0 + 1, Failed(FailureKind.STOPPED, "its time is over"))
+    counts = study.snapshot(1).counts
+    assert (counts.failed, counts.cut, counts.finished) == (0, 1, 1)
+    assert study.snapshot(1).failure is None
+
+
+def _constrained(spec):
+    return replace(spec(), constraints=(Constraint("ms", high=10.0),))
+
+
+def test_the_best_is_a_feasible_one_as_soon_as_there_is_one(spec):
+    view = View()
+    view.opened(_constrained(spec), {})
+    for number, (auc, violation) in enumerate(
+        [(0.9, 2.0), (0.8, 0.5), (0.95, 0.5), (0.3, 0.0), (0.99, 0.1), (0.4, 0.0)]
+    ):
+        trial = Trial(number, TrialState.COMPLETE, {}, {"auc": auc}, 1, finished_at=T0 + number, violation=violation)
+        view.fold([], [trial])
+        if number == 2:
+            best = view.snapshot().best
+            assert (best.trial, best.feasible, view.snapshot().feasible) == (2, False, 0)
+    snapshot = view.snapshot()
+    assert (snapshot.best.trial, snapshot.best.feasible, snapshot.feasible) == (5, True, 2)
+    assert set(snapshot.history) <= {0.3, 0.4}
+    assert snapshot.front is None
+
+
+def test_with_several_metrics_the_front_is_counted(spec):
+    view = View()
+    view.opened(replace(spec(), metrics=(Metric("auc", "maximize"), Metric("ms"))), {})
+    for number, (auc, ms) in enumerate([(0.9, 9.0), (0.5, 1.0), (0.4, 2.0), (0.95, 8.0)]):
+        view.fold([], [Trial(number, TrialState.COMPLETE, {}, {"auc": auc, "ms": ms}, 1, finished_at=T0)])
+    assert (view.snapshot().front, view.snapshot().feasible) == (2, None)
+
+
+def test_the_end_by_the_regret_bound_is_no_wish_of_a_person(opened):
+    study = opened()
+    study.fold([ev.CommandReceived(T0, "end", {"reason": "regret", "message": "enough"})], [])
+    assert study.view.draining is None

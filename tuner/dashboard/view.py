@@ -162,7 +162,7 @@ class View:
             self._clock.cpu_s += attempt.usage.cpu_s if attempt.usage is not None else 0.0
             if isinstance(attempt.outcome, Pruned):
                 self._paused.add(attempt.trial)  # unless its trial ends with it, which is the next thing that is told
-            elif isinstance(attempt.outcome, Failed):
+            elif isinstance(attempt.outcome, Failed) and attempt.outcome.kind is not FailureKind.STOPPED:
                 self._note(attempt.trial, attempt.number, attempt.outcome, final=False)
         elif attempt.started_at is not None:
             live = self._live.get(attempt.trial)

@@ -1,0 +1,67 @@
+"""What somebody should know of a study beyond its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tuner.dashboard import notes
+from tuner.resources import Resources
+from tuner.study import Constraint, PluginSpec
+from tuner.trial import Attempt, Completed, Failed, FailureKind, Pruned, Trial, TrialState
+
+ONE = Resources(1.0)
+
+
+def trial(number, state=TrialState.COMPLETE, kind=None, x=None, **more):
+    failure = None if kind is None else Failed(kind)
+    return Trial(number, state, {"x": number if x is None else x}, {}, 1, failure=failure, **more)
+
+
+def test_most_studies_need_no_note(spec):
+    assert notes.notes(spec(), [trial(0), trial(1, TrialState.FAIL, FailureKind.RAISED)]) == []
+
+
+def test_a_pruner_that_never_saw_a_report(spec):
+    pruned = replace(spec(), pruner=PluginSpec("asha"))
+    said = ["the pruner asha never saw a report: the objective reported no steps"]
+    assert notes.notes(pruned, [trial(0)]) == said
+    assert notes.notes(pruned, [trial(0, steps=1), trial(1)]) == []
+    assert notes.notes(pruned, [trial(0, TrialState.RUNNING)]) == []
+
+
+def test_invalid_parameters(spec):
+    found = [trial(0, TrialState.FAIL, FailureKind.INVALID_PARAMS), trial(1)]
+    assert notes.notes(spec(), found) == ["1 trial had parameters that cannot work; the sampler keeps away from such"]
+
+
+def test_repeated_parameters_are_told_unless_the_objective_is_noisy(spec):
+    found = [trial(0, x=1), trial(1, x=True), trial(2, x=1)]
+    assert notes.notes(spec(), found) == ["1 trial had the same parameters as an earlier one"]
+    assert notes.notes(replace(spec(), noisy=True), found) == []
+
+
+def test_an_attempt_after_a_pause_is_a_promotion_and_one_after_a_failure_a_retry():
+    attempts = [
+        Attempt(0, 1, ONE, outcome=Pruned(1)),
+        Attempt(0, 2, ONE, outcome=Pruned(3)),
+        Attempt(0, 3, ONE, outcome=Completed({})),
+        Attempt(1, 1, ONE, outcome=Failed(FailureKind.NODE_LOST)),
+        Attempt(1, 2, ONE, outcome=Failed(FailureKind.RAISED)),
+        Attempt(2, 1, ONE, outcome=Pruned(1)),
+    ]
+    assert notes.promotions(attempts) == 2
+    assert notes.retried(attempts) == {"node_lost": 1}
+    waiting = [trial(2, TrialState.WAITING), trial(3, TrialState.WAITING), trial(0)]
+    assert notes.paused(waiting, attempts) == 1
+
+
+def test_constraints_are_told_with_their_bounds(spec):
+    bounds = (Constraint("ms", high=20.0), Constraint("recall", low=0.8), Constraint("gap", 0.1, 0.2))
+    study = replace(spec(), constraints=bounds)
+    found = [trial(0, violation=0.5), trial(1), trial(2, TrialState.PRUNED)]
+    kept = "1 of 2 complete trials keeps to ms <= 20, recall >= 0.8, 0.1 <= gap <= 0.2"
+    assert notes.constraints(study, found) == kept
+    assert notes.constraints(study, []).startswith("no trial completed yet")
+    assert notes.constraints(spec(), found) is None
+    broken = Trial(0, TrialState.COMPLETE, {}, {"ms": 25.0, "recall": 0.9, "gap": 0.05}, violation=0.75)
+    assert notes.violations(study, broken) == ["ms 25 (ms <= 20)", "gap 0.05 (0.1 <= gap <= 0.2)"]
