@@ -181,7 +181,8 @@ class Pruner(ABC):
     """Judges reports. ``__init__(self, metric: Metric, **options)``.
 
     Called inside the pure core: no clock, no chance, no I/O, no library; the same calls give the same verdicts. Work and
-    memory per report do not grow with the number of trials faster than its logarithm.
+    memory per report do not grow with the number of trials faster than its logarithm. (``optuna``, which hands reports to a
+    pruner of Optuna's, keeps to the first sentence only as far as that does, and not to the second.)
 
     Attributes:
         promotes: Whether it pauses trials and has some of them go on later.

@@ -241,7 +241,7 @@ class PrunerTestCase:
         assert verdict is None or verdict.decision == "pause"
 
     def test_trials_that_end_are_forgotten(self) -> None:
-        """5,000 failed trials with 20 reports each, many of them paused, leave under 64 bytes a trial."""
+        """1,000 failed trials with 20 reports each, many of them paused, leave under 64 bytes a trial."""
         if not self.forgets:
             return
         pruner = self.make()
@@ -249,11 +249,11 @@ class PrunerTestCase:
         tracemalloc.start()
         try:
             before = tracemalloc.get_traced_memory()[0]
-            self._failures(pruner, 50, 5050)
+            self._failures(pruner, 50, 1050)
             grown = tracemalloc.get_traced_memory()[0] - before
         finally:
             tracemalloc.stop()
-        assert grown < 64 * 5000
+        assert grown < 64 * 1000
 
     @staticmethod
     def _failures(pruner: Pruner, first: int, last: int) -> None:
