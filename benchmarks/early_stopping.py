@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.field import Level, arguments, fill
-from benchmarks.methods import EARLY
+from benchmarks.methods import EARLY, run
 from benchmarks.problems import problem
 from benchmarks.problems.lcbench import DATA
+from benchmarks.race import Race
+from benchmarks.verdict import Protocol, write
 from tuner.samplers._native import SpaceDrawer
 
 HARTMANN = ("mfhartmann6-good", "mfhartmann3-bad")
@@ -28,6 +30,7 @@ WIDE = ("lcbench-167168-epochs", "lcbench-168335-epochs", "mfhartmann6-good")
 WIDEST = ("lcbench-168335-epochs", "mfhartmann6-good")
 DEAR = ("lcbench-167168-epochs", "mfhartmann6-good")
 SHORT = HARTMANN
+SHORT_FIELD = ("random-full", "tuner-tpe-asha", "tuner-tpe-hyperband")
 DRAWN = 200
 
 
@@ -44,7 +47,7 @@ def level(workers: int, rounds: float, tasks: Sequence[str], seeds: int, data: P
     return Level(workers, tasks, seeds, time_s=time_s, dear_tasks=DEAR, dear_seeds=dear_seeds, cap_s=60.0)
 
 
-def levels(data: Path) -> list[Level]:
+def every_level(data: Path) -> list[Level]:
     """Every level of the full benchmark."""
     return [
         level(1, 40, EVERY, 10, data, 2),
@@ -55,10 +58,31 @@ def levels(data: Path) -> list[Level]:
     ]
 
 
+def short() -> int:
+    """The smoke run: who stops early looks at more parameters in the same time, and keeps every worker busy."""
+    wrong = 0
+    for task in SHORT:
+        time_s = 6 * mean_s(task)
+        for workers in (4, 64):
+            found = {who: run(who, problem(task), Race(task, workers, 1, time_s=time_s)) for who in SHORT_FIELD}
+            for who, outcome in found.items():
+                print(
+                    f"{task:<18} {workers:>3} workers  {who:<20} {outcome.n_trials:>5} trials, {outcome.n_full:>4} to the end, "
+                    f"utilisation {outcome.utilisation:.3f}"
+                )
+                wrong += outcome.utilisation < 0.9 or not outcome.curve
+                wrong += who != "random-full" and outcome.n_trials <= found["random-full"].n_trials
+    return wrong
+
+
 def main() -> None:
     options = arguments(__doc__ or "")
-    fill("early_stopping", levels(options.data), EARLY, options)
-    sys.exit(0)
+    if options.short:
+        sys.exit(short())
+    levels = every_level(options.data)
+    book = fill("early_stopping", levels, EARLY, options)
+    ours = [who for who in EARLY if who.startswith("tuner")]
+    write(Protocol("early_stopping", "random-full", "optuna-tpe-hyperband", ours), levels, EARLY, book)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ def engine_race(
     """
     spec = _spec(problem, race, sampler, pruner)
     executor, log = Charged(race.workers, problem), _Capped()
-    executor.open(spec, problem, Path())
     chosen = plugins.build("pruner", spec.pruner, spec.metric)
+    problem.checkpoints = chosen.promotes
+    executor.open(spec, problem, Path())
     searched = Searched(
         spec.space, spec.metrics, spec.seed, race.trials, by_step=pruner is not None, parallel=race.workers
     )

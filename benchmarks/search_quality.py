@@ -9,8 +9,14 @@ Budgets: ceil(20 + 40 sqrt(d)) trials at 1 and 8 workers, 6, 4 and 3 rounds of a
 
 from __future__ import annotations
 
+import statistics
+import sys
+
 from benchmarks.field import Level, arguments, fill
-from benchmarks.methods import FULL
+from benchmarks.methods import FULL, run
+from benchmarks.problems import problem
+from benchmarks.race import Race
+from benchmarks.verdict import Protocol, write
 
 LCBENCH = ("lcbench-167168", "lcbench-189873", "lcbench-189906", "lcbench-168335", "lcbench-167184")
 """The tasks of YAHPO Gym's single-objective set and of CARP-S: chosen by others, before this benchmark."""
@@ -53,12 +59,38 @@ LEVELS = (
     Level(256, WIDER, 10, dict.fromkeys(WIDER, 4 * 256)),
     Level(1000, WIDEST, 3, dict.fromkeys(WIDEST, 3 * 1000)),
 )
+OURS = ("tuner-tpe", "tuner-gp", "tuner-cmaes", "tuner-auto")
+SHORT_FIELD = ("random", "tuner-tpe")
 SHORT = ("bbob-sphere-2d-i1", "bbob-rosenbrock-5d-i1", "hartmann6")
+
+
+def short() -> int:
+    """The smoke run: learning must beat chance, and no worker may starve."""
+    wrong = 0
+    for workers in (1, 64):
+        regrets = {who: [final(who, task, workers, seed) for task in SHORT for seed in range(3)] for who in SHORT_FIELD}
+        for who, found in regrets.items():
+            worse = sum(ours > theirs for ours, theirs in zip(found, regrets["random"], strict=True))
+            print(
+                f"{who:<12} {workers:>3} workers: mean regret {statistics.fmean(found):.4f}, worse than random {worse} times"
+            )
+            wrong += who != "random" and worse > len(found) // 3
+    return wrong
+
+
+def final(who: str, task: str, workers: int, seed: int) -> float:
+    """The regret that a run ends with."""
+    outcome = run(who, problem(task), Race(task, workers, seed, trials=max(77, 3 * workers)))
+    assert outcome.utilisation > 0.9, f"{who} on {task}: utilisation {outcome.utilisation:.3f}"
+    return outcome.curve[-1][1]
 
 
 def main() -> None:
     options = arguments(__doc__ or "")
-    fill("search_quality", LEVELS, FULL, options)
+    if options.short:
+        sys.exit(short())
+    book = fill("search_quality", LEVELS, FULL, options)
+    write(Protocol("search_quality", "random", "optuna-tpe", OURS), LEVELS, FULL, book)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class Problem(Objective):
     def __init__(self, name: str, group: str, space: SearchSpace, steps: tuple[int, ...] = (1,)) -> None:
         self.name, self.group, self.space, self.steps = name, group, space, steps
         self.by_step = len(steps) > 1
+        self.checkpoints = False  # whether its attempts save one at every report, so that a paused trial can go on
         self._kept: dict[str, Course] = {}
         self.spent_s = 0.0  # CPU seconds of evaluations, which no driver is charged with
 
@@ -86,18 +87,19 @@ class Problem(Objective):
             context.report(step, {METRIC: value})
         return {METRIC: course.values[-1]}
 
-    def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
+    def simulate(self, params: Params, seed: int, grant: Resources, resume_step: int | None = None) -> Simulation:
         """See ``tuner.executors.simulated.Simulates``; the course depends on the parameters alone."""
         course = self.course(params)
         final = Completed({METRIC: course.values[-1]})
         if not self.by_step:
             return Simulation(iter(()), course.at_s[-1], final)
-        return Simulation(self._reports(course), 0.0, final)
+        return Simulation(self._reports(course, resume_step), 0.0, final)
 
-    def _reports(self, course: Course) -> Iterator[tuple[float, int, Mapping[str, float]]]:
+    def _reports(self, course: Course, after: int | None) -> Iterator[tuple[float, int, Mapping[str, float]]]:
         before_s = 0.0
         for step, at_s, value in zip(self.steps, course.at_s, course.values, strict=True):
-            yield at_s - before_s, step, {METRIC: value}
+            if after is None or step > after:
+                yield at_s - before_s, step, {METRIC: value}
             before_s = at_s
 
 
