@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tuner.core.checkpoints import Shelf
 from tuner.core.scheduler import Scheduler
 from tuner.core.trials import Trials
 from tuner.testing.swarm import BrokenLawError, digest, run_scenario
@@ -46,3 +47,34 @@ def test_the_swarm_finds_a_core_that_forgets_the_parallel_limit(monkeypatch):
     monkeypatch.setattr(Scheduler, "_resize", greedy)
     with pytest.raises(BrokenLawError, match="parallel"):
         run_all(range(60))
+
+
+def test_the_swarm_finds_a_core_that_forgets_who_started_from_a_checkpoint(monkeypatch):
+    begin = Trials.begin
+
+    def careless(self, live, lane):
+        begin(self, live, lane)
+        self._shelf.release(live.started_from)
+        live.started_from = None
+
+    monkeypatch.setattr(Trials, "begin", careless)
+    with pytest.raises(BrokenLawError, match="discarded although attempts started from them"):
+        run_all(range(60))
+
+
+def test_the_swarm_finds_a_core_that_keeps_every_checkpoint(monkeypatch):
+    monkeypatch.setattr(Shelf, "let_go", lambda self: None)
+    with pytest.raises(BrokenLawError, match="checkpoints are kept, the policy says"):
+        run_all(range(60))
+
+
+def test_the_swarm_finds_a_core_that_leaves_paused_trials_behind(monkeypatch):
+    fail = Trials.fail
+
+    def forgetful(self, live, failure, at_s):
+        if not live.paused:
+            fail(self, live, failure, at_s)
+
+    monkeypatch.setattr(Trials, "fail", forgetful)
+    with pytest.raises(BrokenLawError, match="unfinished"):
+        run_all(range(200))

@@ -13,19 +13,48 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tuner.core.actions import Start
+from tuner.core.actions import Action, Discard, Start
 from tuner.core.codec import encode
 from tuner.core.events import Event, Finished, StudyOpened, StudyResumed, Suggested
 from tuner.core.outcomes import MAX_LOSSES
+from tuner.core.ports import Suggestion
 from tuner.engine import Engine
 from tuner.executors.simulated import Faults, Simulated
+from tuner.samplers.random import RandomSampler
 from tuner.space import Categorical, Float, Int, SearchSpace
-from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, Retry, StudySpec
+from tuner.study import (
+    CheckpointPolicy,
+    Constraint,
+    Limits,
+    Metric,
+    PluginSpec,
+    Prices,
+    ResourceRequest,
+    Retry,
+    StudySpec,
+    trial_seed,
+)
 from tuner.testing.simulation import ListLog, ModelObjective, driver_parts, resume, simulate
 from tuner.testing.simulation import Simulated as Left
 from tuner.trial import Trial
 
-__all__ = ["BrokenLawError", "Scenario", "digest", "run_scenario"]
+GRACE_S = 5.0
+COST = 1200.0  # of 12 nodes with 8 CPUs each one grace costs 480, less than half of it
+LINEAGE = "tuner.testing.swarm:Lineage"
+PRUNERS = [
+    PluginSpec("none"),
+    PluginSpec("median"),
+    PluginSpec("asha"),
+    PluginSpec("asha", {"promote": True, "eta": 2}),
+    PluginSpec("asha", {"promote": True, "eta": 3}),
+]
+CONSTRAINTS: list[tuple[Constraint, ...]] = [
+    *[()] * 6,
+    *[(Constraint("wall_s", high=5.0), Constraint("peak_memory_mib", low=200.0))] * 3,
+    (Constraint("never_returned", high=1.0),),
+]
+
+__all__ = ["BrokenLawError", "Lineage", "Scenario", "digest", "run_scenario"]
 
 
 class BrokenLawError(AssertionError):
@@ -45,6 +74,7 @@ class Scenario:
         faults: What goes wrong.
         steps: Reports of a full attempt.
         p_raise: Share of trials that raise.
+        checkpoints: Whether attempts save before every report.
         dies_after: Positions in the log at which the driver is killed; another one resumes.
     """
 
@@ -56,6 +86,7 @@ class Scenario:
     faults: Faults
     steps: int
     p_raise: float
+    checkpoints: bool
     dies_after: tuple[int, ...]
 
     @classmethod
@@ -73,6 +104,7 @@ class Scenario:
             faults=_faults(chance),
             steps=chance.choice([0, 1, 5, 27]),
             p_raise=chance.choice([0.0, 0.0, 0.2, 1.0]),
+            checkpoints=chance.random() < 0.6,
             dies_after=tuple(deaths),
         )
 
@@ -90,7 +122,21 @@ class Scenario:
 
     def objective(self) -> ModelObjective:
         """The objective of this world."""
-        return ModelObjective(steps=self.steps, p_raise=self.p_raise)
+        return ModelObjective(steps=self.steps, p_raise=self.p_raise, checkpoints=self.checkpoints)
+
+
+class Lineage(RandomSampler):
+    """Random parameters; every other trial descends from one before it, be it running, paused or finished."""
+
+    def ask(self, first: int, count: int) -> Sequence[Suggestion]:
+        """Suggestions with parents that depend on the number alone."""
+        drawn = super().ask(first, count)
+        return [replace(one, parent=self._parent(number)) for number, one in enumerate(drawn, first)]
+
+    @staticmethod
+    def _parent(number: int) -> int | None:
+        back = trial_seed(7, number) % 6
+        return number - back if number % 2 and 0 < back <= number else None
 
 
 def _spec(chance: random.Random, seed: int, trials: int) -> StudySpec:
@@ -102,6 +148,8 @@ def _spec(chance: random.Random, seed: int, trials: int) -> StudySpec:
         failures=chance.choice([None, 0, 5]),
         failures_share=chance.choice([None, 0.3]),
         patience=chance.choice([None, None, 10]),
+        steps=chance.choice([None, None, None, 100]),
+        cost=chance.choice([None, None, None, COST]),
     )
     if limits.trials is None and limits.time_s is None:
         limits = replace(limits, time_s=60.0)
@@ -111,13 +159,16 @@ def _spec(chance: random.Random, seed: int, trials: int) -> StudySpec:
         metrics=(Metric("loss", "minimize", chance.choice([None, None, 0.2])),),
         space=space,
         objective=PluginSpec("model"),
-        sampler=PluginSpec(chance.choice(["random", "random", "grid"]), {}) if limits.trials else PluginSpec("random"),
-        pruner=PluginSpec(chance.choice(["none", "median", "asha"])),
+        sampler=PluginSpec(chance.choice(["random", LINEAGE, "grid"]), {}) if limits.trials else PluginSpec(LINEAGE),
+        pruner=chance.choice(PRUNERS),
         limits=limits,
         resources=ResourceRequest(cpu=chance.choice([None, 0.5, 1.0]), memory_mib=chance.choice([None, 512.0])),
         retry=Retry(max=chance.randint(0, 4)),
         seed=seed,
-        stop_grace_s=5.0,
+        stop_grace_s=GRACE_S,
+        constraints=chance.choice(CONSTRAINTS),
+        prices=Prices(cpu_h=3600.0),  # one a second and CPU
+        keep=CheckpointPolicy(best=chance.choice([0, 1, 3])),
     )
 
 
@@ -149,7 +200,8 @@ def run_scenario(seed: int) -> Left:
     watch = _Watch(scenario)
     left = _live(scenario, watch)
     _hold(scenario, left)
-    _hold_replay(scenario, left.log.events)
+    _hold_budget(scenario, left)
+    _hold_replay(scenario, left)
     return left
 
 
@@ -195,15 +247,17 @@ class _Watch:
 
         def watched(starts: Sequence[Start]) -> None:
             start(starts)
+            seed = self._scenario.seed
+            running_trials = [trial for trial, _ in executor._where]
+            if len(set(running_trials)) < len(running_trials):
+                raise BrokenLawError(f"seed {seed}: a trial has two attempts at once: {sorted(executor._where)}")
             limit = self._scenario.spec.limits.parallel
             running = executor.n_running
             if limit is not None and running > limit:
-                raise BrokenLawError(
-                    f"seed {self._scenario.seed}: {running} attempts run at once, limits.parallel is {limit}"
-                )
+                raise BrokenLawError(f"seed {seed}: {running} attempts run at once, limits.parallel is {limit}")
             capacity = self._scenario.nodes * self._scenario.cpu / (self._scenario.spec.resources.cpu or 1.0)
             if running > capacity + 1e-9:
-                raise BrokenLawError(f"seed {self._scenario.seed}: {running} attempts run on room for {capacity:g}")
+                raise BrokenLawError(f"seed {seed}: {running} attempts run on room for {capacity:g}")
 
         executor.start = watched  # type: ignore[method-assign]
 
@@ -236,26 +290,71 @@ def _well_formed(trial: Trial) -> bool:
     return (trial.failure is not None) == (trial.state == "FAIL")
 
 
-def _hold_replay(scenario: Scenario, events: Sequence[Event]) -> None:
-    """The log alone closes a fresh core; no attempt ended that had not begun, none began before the one before it ended."""
+def _hold_budget(scenario: Scenario, left: Left) -> None:
+    """Where every message arrives at once the budget is never passed."""
+    closed, progress = left.closed, left.core.progress
+    steps, cost = scenario.spec.limits.steps, scenario.spec.limits.cost
+    assert closed is not None
+    _law(scenario, closed.reason != "steps" or progress.steps >= (steps or 0), f"ended after {progress.steps} steps")
+    if cost is not None and scenario.faults == replace(Faults(), lease_s=scenario.faults.lease_s):
+        _law(scenario, progress.cost <= cost, f"it cost {progress.cost:g}, {cost:g} were allowed")
+
+
+def _hold_replay(scenario: Scenario, left: Left) -> None:
+    """The log alone makes a fresh core say what the one before said, and every attempt and checkpoint keeps to its order."""
+    events = left.log.events
     assert isinstance(events[0], StudyOpened)
     core, _ = driver_parts(events[0].spec)
-    begun: set[tuple[int, int]] = set()
-    ended: set[tuple[int, int]] = set()
+    order = _Order(scenario)
+    again: list[Action] = []
     for event in events:
-        if isinstance(event, Finished):
-            ended.add((event.trial, event.attempt))
-        elif isinstance(event, StudyResumed):
-            ended |= begun  # lost with their driver
+        if isinstance(event, StudyOpened | StudyResumed):
+            again.clear()
+        order.happened(event)
         for action in core.handle(event):
-            if isinstance(action, Start):
-                key = (action.trial, action.attempt)
-                _law(scenario, key not in begun, f"attempt {key} began twice")
-                before = (action.trial, action.attempt - 1)
-                _law(scenario, action.attempt == 1 or before in ended, f"attempt {key} began before {before} ended")
-                begun.add(key)
-    _law(scenario, ended <= begun, f"ended but never begun: {ended - begun}")
+            again.append(action)
+            order.decided(action)
+    _law(scenario, order.ended <= order.begun, f"ended but never begun: {order.ended - order.begun}")
     _law(scenario, core.closed is not None, "the replayed core did not close")
+    _law(scenario, again == left.actions, "the replayed core decided otherwise")
+    kept, most = core.checkpoints, scenario.spec.keep.best
+    _law(scenario, len(kept) <= most, f"{len(kept)} checkpoints are kept, the policy says {most}")
+
+
+class _Order:
+    """No attempt ends that had not begun, none begins before the one before it ended, no checkpoint goes that is in use."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.begun: set[tuple[int, int]] = set()
+        self.ended: set[tuple[int, int]] = set()
+        self._scenario = scenario
+        self._using: dict[tuple[int, int], str] = {}
+        self._gone: set[str] = set()
+
+    def happened(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            self.ended.add((event.trial, event.attempt))
+            self._using.pop((event.trial, event.attempt), None)
+        elif isinstance(event, StudyResumed):
+            self.ended |= self.begun  # lost with their driver
+            self._using.clear()
+
+    def decided(self, action: Action) -> None:
+        if isinstance(action, Start):
+            key, before = (action.trial, action.attempt), (action.trial, action.attempt - 1)
+            _law(self._scenario, key not in self.begun, f"attempt {key} began twice")
+            first = action.attempt == 1
+            _law(self._scenario, first or before in self.ended, f"attempt {key} began before {before} ended")
+            self.begun.add(key)
+            if action.checkpoint is not None:
+                place = action.checkpoint.place
+                _law(self._scenario, place not in self._gone, f"attempt {key} starts from {place}, which is discarded")
+                self._using[key] = place
+        elif isinstance(action, Discard):
+            places = {checkpoint.place for checkpoint in action.checkpoints}
+            used = places & set(self._using.values())
+            _law(self._scenario, not used, f"discarded although attempts started from them: {used}")
+            self._gone |= places
 
 
 def digest(events: Sequence[Event]) -> str:
