@@ -294,7 +294,7 @@ def test_every_value_of_a_stepped_float_comes_through(tmp_path, low, high, step)
 def test_a_file_that_cannot_be_written_leaves_the_old_one(store, tmp_path, monkeypatch):
     path = tmp_path / "demo.csv"
     path.write_text("old")
-    monkeypatch.setattr(exporting, "trials_frame", lambda trials: 1 / 0)
+    monkeypatch.setattr(exporting, "trials_frame", lambda trials, constraints: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export(store, "demo", path, "csv")
     assert path.read_text() == "old"

@@ -152,6 +152,7 @@ def resume_study(
         info = find_study(store, name)
         if info.state == "COMPLETE" and not options.limits:
             return Study(info.name, url)
+        _check_changes(info.spec, options.limits)
         executor = _executor(options.executor or _executor_before(info.provenance), options.address)
         stack.callback(executor.close)
         log = store.acquire(info.name)
@@ -268,6 +269,18 @@ def _limits(limits: Limits, changes: Mapping[str, Any]) -> Limits:
         if name not in known:
             raise SweepError("unknown limit", path=f"limits.{name}", expected=f"one of {', '.join(known)}")
     return replace(limits, **changes)
+
+
+def _check_changes(spec: StudySpec, changes: Mapping[str, Any]) -> None:
+    """Limits that a study is resumed with must mean something to it."""
+    if changes.get("cost") is not None and spec.prices is None:
+        raise SweepError(
+            "the study does not say what running costs", path="limits.cost", hint="limit it by trials, steps or time"
+        )
+    if changes.get("regret") is not None and len(spec.metrics) > 1:
+        raise SweepError(
+            "the regret bound is about one metric, and the study has several", path="limits.regret", hint="use patience"
+        )
 
 
 def _exists(store: Store, name: str) -> bool:

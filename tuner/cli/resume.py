@@ -26,6 +26,18 @@ def command(
     time: Annotated[
         str | None, typer.Option("--time", metavar="TIME", help="How long in all, as 90s, 10m or 2h, from now on.")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="How many reports of all trials, from now on.")
+    ] = None,
+    cost: Annotated[
+        float | None, typer.Option("--cost", min=0.0, help="How much it may cost in all, from now on.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option("--patience", min=1, help="How many trials in a row may bring nothing better.")
+    ] = None,
+    regret: Annotated[
+        float | None, typer.Option("--regret", min=0.0, help="End when little more than this can be gained.")
+    ] = None,
     executor: Annotated[
         ExecutorName | None,
         typer.Option("--executor", help="Where trials run, instead of where they ran before.", case_sensitive=False),
@@ -48,7 +60,7 @@ def command(
         store=study.store,
         executor=PluginSpec(executor.value) if executor is not None else None,
         address=address,
-        limits=_limits(trials, parallel, time),
+        limits=_limits(trials, parallel, time) | _given(steps=steps, cost=cost, patience=patience, regret=regret),
         handle_signals=True,
     )
     conduct(lambda observer: resume_study(study.name, options, observer), output=output, quiet=quiet, before=study)
@@ -58,5 +70,8 @@ def _limits(trials: int | None, parallel: int | None, time: str | None) -> dict[
     time_s = None if time is None else parse_duration_s(time)
     if time is not None and not time_s:
         raise SweepError("is no length of time", path="--time", got=time, expected="something like 90s, 10m or 1h30m")
-    limits = {"trials": trials, "parallel": parallel, "time_s": time_s}
+    return _given(trials=trials, parallel=parallel, time_s=time_s)
+
+
+def _given(**limits: Any) -> dict[str, Any]:
     return {key: value for key, value in limits.items() if value is not None}
