@@ -35,7 +35,7 @@ DARING = 2.0
 """Scale of the half-normal distribution that the weight of the standard deviation is drawn from."""
 _EFFORTS = (
     (32, Effort(fitted=200, known=500, believed=100, draws=512, children=24)),
-    (200, Effort(fitted=120, known=300, believed=64, draws=384, children=16)),
+    (300, Effort(fitted=120, known=300, believed=64, draws=384, children=16)),
     (math.inf, Effort(fitted=64, known=160, believed=48, draws=256, children=12)),
 )
 """What a suggestion may cost while at most so many trials run: the more there are, the sooner the next one is wanted."""
