@@ -23,6 +23,8 @@ def test_percentile_tells_its_bound():
         "stop",
         "its best value so far, 1.5, is worse than 1, the bound of the best 25 % of 5 finished trials at step 1",
         step=1,
+        rank=3,
+        of=6,
         threshold=1.0,
     )
 

@@ -29,6 +29,8 @@ def test_the_verdict_tells_the_numbers():
         "stop",
         "its best value so far, 2.5, is worse than 2, the median of 3 finished trials at step 1",
         step=1,
+        rank=3,
+        of=4,
         threshold=2.0,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tuner.core.ports import Promotion, Verdict
 from tuner.errors import SweepError
@@ -112,7 +113,6 @@ class Halving:
         self._first, self._eta, self._promote, self._name = first, eta, promote, name
         self._max = math.inf if max is None else max
         self._learns_max = promote and max is None
-        self._top = 0
         self._rungs: list[_Rung] = []
         self._next: dict[int, int] = {}
         self._ready: int | None = None
@@ -179,12 +179,14 @@ class Halving:
             why = f"of the best {places} that may go on, others come first"
         return self._verdict("pause", index, score, threshold, why)
 
-    def _verdict(self, decision: str, index: int, score: float, threshold: float | None, why: str) -> Verdict:
+    def _verdict(
+        self, decision: Literal["go", "stop", "pause"], index: int, score: float, threshold: float | None, why: str
+    ) -> Verdict:
         rung = self._rungs[index]
         rank, of = rung.values.below(score) + 1, len(rung.values)
         reason = f"{self._where(index)}: its value {self._sign * score:.6g} ranks {rank} of {of}, and {why}"
         bar = None if threshold is None else self._sign * threshold
-        return Verdict(decision, reason, index, rung.step, rank, of, bar)  # type: ignore[arg-type]
+        return Verdict(decision, reason, index, rung.step, rank, of, bar)
 
     def _where(self, index: int) -> str:
         return f"{self._name}rung {index} (step {self._rungs[index].step:g})"
@@ -205,26 +207,29 @@ class Halving:
     @property
     def ready(self) -> float | None:
         """Step of the highest rung from which a trial may be promoted; None when there is none."""
+        index = self._ready_rung()
+        return None if index is None else self._rungs[index].step
+
+    def _ready_rung(self) -> int | None:
         if self._changed:
             self._changed = False
-            rising = range(len(self._rungs))
-            self._ready = next((index for index in reversed(rising) if self._may_promote(self._rungs[index])), None)
-        return None if self._ready is None else self._rungs[self._ready].step
+            falling = reversed(range(len(self._rungs)))
+            self._ready = next((index for index in falling if self._may_promote(self._rungs[index])), None)
+        return self._ready
 
     def promote(self) -> Promotion | None:
         """Take the best of the highest rung that has someone to promote; None when no rung has."""
-        if self.ready is None or self._ready is None:
+        index = self._ready_rung()
+        best = None if index is None else self._rungs[index].paused.best()
+        if index is None or best is None:
             return None
-        rung = self._rungs[self._ready]
-        best = rung.paused.best()
-        assert best is not None
-        score, trial = best
+        rung, (score, trial) = self._rungs[index], best
         rung.paused.remove(trial)
+        self._changed = True
         rank, of = rung.values.below(score) + 1, len(rung.values)
         places = int(of // self._eta)
         why = f"the best {places} may go on" if rank <= places else "trials end there"
-        reason = f"{self._where(self._ready)}: its value {self._sign * score:.6g} ranks {rank} of {of} now, and {why}"
-        self._changed = True
+        reason = f"{self._where(index)}: its value {self._sign * score:.6g} ranks {rank} of {of} now, and {why}"
         return Promotion(trial, reason)
 
     def finish(self, trial: Trial) -> None:
@@ -234,7 +239,10 @@ class Halving:
             return
         if passed and self._rungs[passed - 1].paused.remove(trial.number):
             self._changed = True
-        if self._learns_max and trial.state == TrialState.COMPLETE and (trial.last_step or 0) > self._top:
-            self._top = trial.last_step or 0
-            self._max = self._top
+        if self._learns_max and trial.state == TrialState.COMPLETE:
+            self._learn_end(trial.last_step or 0)
+
+    def _learn_end(self, step: int) -> None:
+        if step > 0 and (math.isinf(self._max) or step > self._max):
+            self._max = step
             self._changed = True

@@ -100,7 +100,8 @@ class QuantilePruner(Pruner):
             f"its best value so far, {self._sign * state.best:.6g}, is {'' if stops else 'not '}worse than {bar:.6g}, "
             f"the {self._name} of {len(others)} finished trials at step {step}"
         )
-        return Verdict("stop" if stops else "go", reason, step=step, threshold=bar)
+        rank, of = others.below(state.best) + 1, len(others) + 1
+        return Verdict("stop" if stops else "go", reason, step=step, rank=rank, of=of, threshold=bar)
 
     def finish(self, trial: Trial) -> None:
         """Forget the trial's reports, or compare others with them from now on if it is COMPLETE."""
