@@ -16,6 +16,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "optuna": {"class": "optuna.samplers:RandomSampler"},
     "nsga2": {"population_size": 5},
     "nsga3": {"population_size": 5},
+    "pbt": {"population": 100},  # what comes after the first members is tested beside it
     "partial_fixed": {"fixed": {}, "base": "random"},
 }
 
@@ -30,6 +31,7 @@ class TestEverySampler(SamplerTestCase):
         self.spec = PluginSpec(name, OPTIONS.get(name, {}))
         self.repeats = name not in ("grid", "brute_force")
         self.reals = name != "brute_force"
+        self.exhausts = name not in ("pbt", "pbt_replay")
         self.metrics = None if name == "cmaes" else type(self).metrics
 
 

@@ -166,6 +166,10 @@ class SpaceDrawer:
             hint="forbid less, or write the rule as a condition (when) of a parameter",
         )
 
+    def value(self, name: str, rng: Random) -> ParamValue:
+        """One parameter on its own."""
+        return dict(self._draws)[name](rng.random)
+
     def complete(self, given: Params, rng: Random) -> dict[str, ParamValue]:
         """A draw with these values; what they depend on is drawn so that all of them are active.
 
