@@ -50,8 +50,18 @@ check: lint types imports ## all three
 examples: $(VENV)/dev ## run every example
 	@$(BIN)/python examples/run_all.py
 
-bench: $(VENV)/dev ## the benchmarks; results in benchmarks/results
+$(VENV)/bench: $(VENV)/dev
+	@$(call INSTALL,--group bench)
+	@touch $@
+
+bench: $(VENV)/bench ## the benchmarks; results in benchmarks/results
 	@$(BIN)/python -m benchmarks.run_all
+
+bench-peers: $(VENV)/bench ## the other searches' runs, in .venv-peers, then the tables with them
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/pip install --quiet -r benchmarks/peers.txt
+	@for name in search_quality early_stopping; do .venv-peers/bin/python -m benchmarks.$$name; $(BIN)/python -m benchmarks.$$name; done
+	@$(BIN)/python -m benchmarks.report
 
 dist: $(VENV)/dev ## build the wheel and look into it
 	@$(BIN)/python -m pytest -q -m slow tests/test_search_spaces.py

@@ -1,4 +1,4 @@
-"""Every benchmark, one after another, and the README's table from their results."""
+"""Every benchmark, one after another, and the README's tables and plots from their results."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import report
 from benchmarks.harness import RESULTS
 
-BENCHMARKS = ("cost_per_event", "engine_throughput")
+BENCHMARKS = ("cost_per_event", "engine_throughput", "suggestion_cost")
+SEARCHES = tuple(report.PLOTS)
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
 
 
 def table() -> str:
@@ -29,19 +31,30 @@ def table() -> str:
 
 
 def write_readme() -> None:
-    """Put the table between the README's marks."""
-    text = README.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    README.write_text(f"{head}{BEGIN}\n{table()}\n{END}{tail}", encoding="utf-8")
+    """Put the tables between the README's marks, and draw the plots."""
+    text = _between(README.read_text(encoding="utf-8"), "benchmarks", table())
+    for name, file in report.PLOTS.items():
+        result = report.document(name)
+        if result is not None:
+            (report.DOCS / file).write_text(report.plot(result), encoding="utf-8")
+            text = _between(text, name, report.markdown(result))
+    README.write_text(text, encoding="utf-8")
+
+
+def _between(text: str, name: str, body: str) -> str:
+    begin, end = BEGIN.format(name=name), END.format(name=name)
+    if begin not in text:
+        return text
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{body}\n{end}{rest.split(end)[1]}"
 
 
 def main() -> None:
     """Run them; a benchmark that fails is told at the end."""
     failed = []
-    for name in BENCHMARKS:
+    for name in (*BENCHMARKS, *SEARCHES):
         print(f"-- {name}", flush=True)
-        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], timeout=3600, check=False)
+        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], timeout=7200, check=False)
         if done.returncode:
             failed.append(name)
     if "--short" not in sys.argv:
