@@ -25,7 +25,7 @@ from tuner.trial import Attempt, Failed, FailureKind, Report, Trial, TrialState
 
 if TYPE_CHECKING:
     from tuner.api import Study, load_study, resume, run
-    from tuner.worker import report
+    from tuner.worker import checkpoint, report, save_checkpoint
 
 __version__ = "0.1.0"
 
@@ -47,10 +47,12 @@ __all__ = [
     "TrialState",
     "TunerError",
     "__version__",
+    "checkpoint",
     "load_study",
     "report",
     "resume",
     "run",
+    "save_checkpoint",
 ]
 
 _LAZY = {
@@ -59,6 +61,8 @@ _LAZY = {
     "load_study": "tuner.api",
     "Study": "tuner.api",
     "report": "tuner.worker",
+    "checkpoint": "tuner.worker",
+    "save_checkpoint": "tuner.worker",
 }
 
 

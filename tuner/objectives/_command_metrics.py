@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.core.ports import Context
 from tuner.errors import closest
+from tuner.objectives._command_checkpoints import Saves
 
 __all__ = ["Lines", "Metrics", "ReportFile"]
 
@@ -46,6 +47,7 @@ class Lines:
 class Metrics:
     """Takes metrics out of lines: those with a step are reported at once, those without are final values.
 
+    A line that holds nothing but ``checkpoint`` says what was saved.
     A line counts if it is a JSON object that holds one of the study's metrics, or that holds nothing but numbers one of
     which is called almost like one (so that a misspelt metric is an error, not silence). All others are just output.
 
@@ -56,6 +58,7 @@ class Metrics:
 
     def __init__(self, names: Sequence[str], context: Context) -> None:
         self._names, self._context = names, context
+        self._saves = Saves(context)
         self._last: Mapping[str, Any] = {}
         self._final: dict[str, Any] = {}
 
@@ -64,6 +67,7 @@ class Metrics:
 
         Raises:
             TrialPruned, BadReport: As ``context.report`` does.
+            AttemptFailed: A checkpoint is not where it should be.
         """
         line = line.strip()
         if not line.startswith(b"{") or not line.endswith(b"}"):
@@ -71,6 +75,8 @@ class Metrics:
         try:
             document = json.loads(line)
         except (ValueError, RecursionError):
+            return
+        if self._saves.take(document):
             return
         step = document.pop("step", None)
         values = {name: value for name, value in document.items() if name in self._names or _is_number(value)}

@@ -13,6 +13,7 @@ from typing import Any
 
 from tuner.core.ports import Context, Objective
 from tuner.errors import ObjectiveError, TrialPruned, closest
+from tuner.objectives._command_checkpoints import checkpoint_variables
 from tuner.objectives._command_exit import LastOutput, failed_exit, memory_kills
 from tuner.objectives._command_line import as_text, check_program, read_command
 from tuner.objectives._command_metrics import Lines, Metrics, ReportFile
@@ -151,6 +152,7 @@ class Command(Objective):
         environment.setdefault("PYTHONUNBUFFERED", "1")  # reports must not wait in a buffer
         environment |= {f"TUNER_{name.upper()}": value for name, value in built_in.items()}
         environment[REPORT_FILE_VARIABLE] = str(context.directory / REPORT_FILE)
+        environment |= checkpoint_variables(context)
         built_in |= {"python": sys.executable, "directory": str(context.directory)}
         # A parameter hides a built-in name, also while it is not active.
         values = {n: v for n, v in built_in.items() if n not in self._space} | given

@@ -13,6 +13,7 @@ from tuner.worker.link import AttemptFailed, AttemptResult, Link
 from tuner.worker.log import LOG_LIMIT_BYTES, BoundedLog
 from tuner.worker.meter import UsageMeter
 from tuner.worker.reporting import report
+from tuner.worker.saving import checkpoint, save_checkpoint
 
 __all__ = [
     "LOG_LIMIT_BYTES",
@@ -24,8 +25,10 @@ __all__ = [
     "LogSource",
     "Tee",
     "UsageMeter",
+    "checkpoint",
     "installed_log",
     "release_bounds",
     "report",
     "run_attempt",
+    "save_checkpoint",
 ]

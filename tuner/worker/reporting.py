@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from tuner.core.ports import Context
 from tuner.worker.numbers import to_float
 
-__all__ = ["REPORT_FILE_VARIABLE", "report", "running"]
+__all__ = ["REPORT_FILE_VARIABLE", "report", "running", "send"]
 
 REPORT_FILE_VARIABLE = "TUNER_REPORT_FILE"
 running: ContextVar[Context | None] = ContextVar("tuner_running_attempt", default=None)
@@ -47,10 +47,11 @@ def report(step: int | None = None, values: Mapping[str, float] | None = None, /
         raise TypeError(f"tuner.report: the step must be a whole number, got {step!r:.80}")
     line: dict[str, float] = {} if step is None else {"step": step.__index__()}
     line |= {str(name): to_float(value) for name, value in merged.items()}
-    _send(json.dumps(line) + "\n")
+    send(json.dumps(line) + "\n")
 
 
-def _send(line: str) -> None:
+def send(line: str) -> None:
+    """Add a line to the report file, or print it where there is none."""
     path = os.environ.get(REPORT_FILE_VARIABLE)
     if not path:
         sys.stdout.write(line)
