@@ -10,10 +10,8 @@ from tuner.samplers._tpe_history import Split
 
 __all__ = ["Model"]
 
-_SPREAD = 4.0
-_FINEST = 0.01
-_RW = 1.0
-_LW = 1.0
+_SPREAD = 1.0  # weight that a choice's kernel gives to every value, its own having 1 more, times the number of kernels
+_FINEST = 0.01  # least width, as a share of the range
 
 
 class Model:
@@ -31,11 +29,10 @@ class Model:
         good_weights = np.concatenate([split.good_weights * share for split, share in splits])
         bad = np.concatenate([split.bad for split, _ in splits])
         bad_weights = np.concatenate([split.bad_weights * share for split, share in splits])
-        good_widths = _widths(features, good, good_weights)
-        self._good = Mixture(features, _kernels(features, good, good_widths), good_weights, prior_weight)
-        self._bad_widths = _widths(features, bad, bad_weights)
-        self._running_widths = _RW * self._bad_widths + (1 - _RW) * good_widths
-        self._bad = Mixture(features, _kernels(features, bad, self._bad_widths), bad_weights, prior_weight)
+        self._running_widths = _widths(features, good, good_weights)
+        self._good = Mixture(features, _kernels(features, good, self._running_widths), good_weights, prior_weight)
+        bad_widths = _widths(features, bad, bad_weights)
+        self._bad = Mixture(features, _kernels(features, bad, bad_widths), bad_weights, prior_weight)
         self._running: list[int] = []
         self._running_kernels = np.empty((features.size, 0))
 
@@ -56,7 +53,7 @@ class Model:
         if self._running:
             logs = points @ self._running_kernels
             top = np.maximum(logs.max(axis=1), bad)
-            bad = np.log(np.exp(bad - top) + _LW * np.exp(logs - top[:, None]).sum(axis=1)) + top
+            bad = np.log(np.exp(bad - top) + np.exp(logs - top[:, None]).sum(axis=1)) + top
         order: list[int] = np.argsort(bad - self._good.log_mass(points), kind="stable").tolist()
         return order
 
@@ -68,7 +65,7 @@ class Model:
             return
         if numbers[:known] != self._running:
             known, self._running_kernels = 0, np.empty((self._features.size, 0))
-        new = np.array([running[number] for number in numbers[known:]])
+        new = np.array([running[number] for number in numbers[known:]]).reshape(-1, len(self._features.encoding))
         kernels = _kernels(self._features, new, self._running_widths)
         self._running_kernels = np.concatenate([self._running_kernels, kernels.matrix], axis=1)
         self._running = numbers

@@ -27,7 +27,51 @@ _TRIES = 8
 
 
 class TPESampler(Sampler):
-    """x"""
+    """Models good and other trials as two densities and suggests where their ratio is largest, for many workers at once.
+
+    The tree-structured Parzen estimator (Bergstra, Bardenet, Bengio, Kegl: Algorithms for Hyper-Parameter Optimization,
+    NeurIPS 2011, section 4) in its multivariate form (Falkner, Klein, Hutter: BOHB, ICML 2018, section 3), its parts
+    chosen by measurement along the ablation of Watanabe (arXiv 2304.11127, 2023). With n observations the best
+    ceil(0.1 n) + 2, 25 at most, are the good ones. Kernels are truncated normal for numbers (integrated over the cells of
+    whole numbers and steps) and, for choices, one value with a share spread over all (Aitchison and Aitken, 1976).
+
+    What differs from Optuna's ``TPESampler``, and so from the papers where they say nothing else:
+
+    * One width for each parameter and density, by Scott's rule (as BOHB), not below 1 / (kernels + 2) nor 1 % of the range;
+      Optuna's are the distances of neighbours.
+    * Good observations weigh log(k + 1/2) - log(rank), as parents in CMA-ES (Hansen, 2016); others weigh the same, however
+      old.
+    * The prior is the uniform density in both.
+    * The declared space is modelled as one, conditions included: a parameter that a trial lacks counts as spread evenly.
+    * The first trials are a randomised Halton sequence (Owen, 2017) in place of independent draws.
+    * Running trials are kernels of the bad density (the constant liar of Optuna), but as narrow as those of the good one:
+      the place is taken, not its surroundings. Each member of a batch sees those before it.
+    * History is bounded: the 256 best trials, and for those beyond an even sample of 512, weighing what they stand for.
+      So a suggestion costs the same however many trials there are.
+    * With partial results (``multi_fidelity``) values are compared at one step: the highest that enough trials have reached
+      (BOHB, section 3.2; every step up to 16, then four to a doubling): d + 3 of d parameters, and as many as are good. Trials
+      that still run are observations there; those that stopped before it are bad ones. While no step is so far, and without
+      ``multi_fidelity``, pruned trials rank behind complete ones by (last step, value), as Optuna's.
+    * Several metrics (Ozaki et al.: MOTPE, GECCO 2020 and JAIR 2022): the good ones are whole fronts, then the part of the
+      next that covers most hypervolume, found greedily over 1024 fixed points; all weigh the same.
+    * With constraints feasible trials rank first, others by their violation; parameters that the objective calls invalid rank
+      last; other failures are forgotten.
+    * Trials of an earlier study are split by their own results and weigh 10 / (10 + n) with n own results (with more
+      startup trials, their number in place of 10). With them the model is used from the first trial on.
+    * What was tried already is passed over where the space is finite, unless the problem is noisy.
+
+    Args:
+        problem: What is searched.
+        n_startup_trials: How many trials must have finished (COMPLETE or PRUNED), or reported where that counts, before the
+            model is used, at least 0.
+        n_ei_candidates: How many candidates are drawn from the good density, of which the best is suggested, at least 1.
+        prior_weight: Weight of the uniform density in both; an observation weighs 1.
+        constant_liar: Whether running trials count as bad ones, which keeps suggestions made at the same time apart.
+        multi_fidelity: Whether partial results are compared at a common step; None for where trials may be stopped early.
+
+    Raises:
+        SweepError: An option is out of range.
+    """
 
     wants_reports: ClassVar[bool] = True
     order_free: ClassVar[bool] = True
@@ -38,7 +82,7 @@ class TPESampler(Sampler):
         problem: Problem,
         *,
         n_startup_trials: int = 10,
-        n_ei_candidates: int = 64,
+        n_ei_candidates: int = 24,
         prior_weight: float = 1.0,
         constant_liar: bool = True,
         multi_fidelity: bool | None = None,
@@ -167,7 +211,7 @@ class TPESampler(Sampler):
 
 
 def _n_good(n: int) -> int:
-    return min(math.ceil(math.sqrt(n)), 50)
+    return min(math.ceil(0.1 * n) + 2, 25)
 
 
 def _check(name: str, value: object, fine: bool, expected: str) -> None:
