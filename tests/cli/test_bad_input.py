@@ -95,9 +95,21 @@ SWEEPS = {
     "sampler unknown": sweep(sampler="tpee"),
     "pruner option": sweep(pruner="{type: asha, etta: 3}"),
     "grid without steps": sweep(sampler="grid"),
+    "constraint on nothing": sweep(constraints="[{name: fit_s, max: 9}, {name: predict_mss, max: 20}]"),
+    "constraint for regression": sweep(constraints="[{name: r2, min: 0.5}]"),
+    "constraint contradicts itself": sweep(constraints="[{name: recall, min: 0.9, max: 0.8}]"),
+    "constraint without a bound": sweep(constraints="[{name: recall}]"),
+    "latency maximized": sweep(metric="predict_ms"),
+    "pruner without reports": estimator("sklearn.svm.SVC", space="svm/classifier", pruner="asha"),
+    "steps without reports": estimator("sklearn.svm.SVC", space="svm/classifier", limits="{steps: 100}"),
+    "cost without prices": sweep(limits="{trials: 2, cost: 5}"),
+    "regret of several metrics": sweep(limits="{regret: 0.01}").replace(
+        "metric: {name: roc_auc, goal: maximize}", "metric: [roc_auc, recall]"
+    ),
 }
 
 CALLS = {
+    "explain unknown study": ["explain", "nothing"],
     "no file": ["run", "nowhere.yaml"],
     "store scheme": ["run", "good.yaml", "--store", "mongo://x/y"],
     "store is no database": ["run", "good.yaml", "--store", "sqlite:///not_sqlite.db"],

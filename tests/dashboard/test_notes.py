@@ -65,3 +65,12 @@ def test_constraints_are_told_with_their_bounds(spec):
     assert notes.constraints(spec(), found) is None
     broken = Trial(0, TrialState.COMPLETE, {}, {"ms": 25.0, "recall": 0.9, "gap": 0.05}, violation=0.75)
     assert notes.violations(study, broken) == ["ms 25 (ms <= 20)", "gap 0.05 (0.1 <= gap <= 0.2)"]
+
+
+def test_a_pruner_that_let_nothing_run_to_its_end(spec):
+    pruned = replace(spec(), pruner=PluginSpec("asha"))
+    stopped = [trial(n, TrialState.PRUNED, steps=3) for n in range(3)]
+    (said,) = notes.notes(pruned, stopped)
+    assert said.startswith("the pruner asha let no trial run to its end, so there is no best one")
+    assert notes.notes(pruned, [*stopped, trial(3, steps=9)]) == []
+    assert notes.notes(pruned, [*stopped, trial(3, TrialState.RUNNING)]) == []

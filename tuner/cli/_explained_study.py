@@ -140,4 +140,4 @@ def budgets(study: Study, story: StudyStory) -> Mapping[str, tuple[float, float]
 def _amount(name: str, value: float) -> str:
     if name == "time":
         return text.duration(value)
-    return f"{value:.2f}" if name == "cost" else f"{value:g}"
+    return text.number(value)

@@ -177,6 +177,8 @@ def _next(study: Study) -> list[str]:
     name, store = study.name, _store_option(study)
     if study.state == "INTERRUPTED":
         return [f"tuner resume {name}{store}", f"tuner status {name}{store}"]
+    if study.best_trial is None and study.info.counts.get("PRUNED"):
+        return [f"tuner explain {name}{store}", f"tuner resume {name} --trials {2 * len(study.trials)}{store}"]
     if study.best_trial is None:
         return [f"tuner trials {name} --state fail{store}", f"tuner logs {name} 0{store}"]
     pareto = " --pareto" if len(study.spec.metrics) > 1 else ""

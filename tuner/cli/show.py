@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from tuner.cli._output import flat, pairs, print_json, say, show_table
 from tuner.cli._spaces import parameter_rows
 from tuner.cli._standing import trial_of
 from tuner.dashboard import text
+from tuner.dashboard.notes import bounds
 from tuner.dashboard.snapshot import headline
 from tuner.export import attempt_to_dict, report_to_dict, trial_to_dict
 from tuner.study import StudySpec
@@ -73,6 +75,12 @@ def _asked(spec: StudySpec) -> dict[str, str]:
         "limits": ", ".join(f"{key} {value:g}" for key, value in limits.items() if value is not None) or "none",
         "seed": str(spec.seed),
     }
+    if spec.constraints:
+        rows["constraints"] = ", ".join(map(bounds, spec.constraints))
+    if spec.noisy:
+        rows["noisy"] = "yes: the same parameters give different values"
+    if spec.prices is not None:
+        rows["prices"] = ", ".join(f"{key} {value:g}" for key, value in asdict(spec.prices).items() if value)
     asked = spec.resources
     rows["resources"] = ", ".join(
         f"{key} {'auto' if value is None else f'{value:g}'}"

@@ -13,6 +13,7 @@ from tuner.cli._options import Output, OutputOption
 from tuner.cli._output import flat, pairs, print_json, remark, say
 from tuner.cli.run import overrides
 from tuner.core.ports import Objective
+from tuner.dashboard.notes import bounds
 from tuner.errors import SweepError
 from tuner.study import StudySpec
 
@@ -55,7 +56,8 @@ def _facts(spec: StudySpec, objective: Objective) -> dict[str, Any]:
     return {
         "study": spec.name,
         "objective": spec.objective.type,
-        "metric": f"{spec.metric.goal} {spec.metric.name}",
+        "metric": ", ".join(f"{metric.goal} {metric.name}" for metric in spec.metrics),
+        **({"constraints": ", ".join(map(bounds, spec.constraints))} if spec.constraints else {}),
         "parameters": {
             "sampled": len(spec.space.sampled),
             "constant": len(spec.space) - len(spec.space.sampled),

@@ -14,7 +14,7 @@ __all__ = ["bounds", "constraints", "cut", "notes", "paused", "promotions", "ret
 
 def notes(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:
     """What is worth saying of a study as it stands."""
-    told = [_never_judged(spec, trials), _invalid(trials), _repeated(spec, trials)]
+    told = [_never_judged(spec, trials), _none_ran_through(spec, trials), _invalid(trials), _repeated(spec, trials)]
     return [note for note in told if note]
 
 
@@ -25,6 +25,18 @@ def _never_judged(spec: StudySpec, trials: Sequence[Trial]) -> str | None:
     if spec.pruner.type != "none":
         return f"the pruner {spec.pruner.type} never saw a report: the objective reported no steps"
     return None
+
+
+def _none_ran_through(spec: StudySpec, trials: Sequence[Trial]) -> str | None:
+    states = {trial.state for trial in trials}
+    if spec.pruner.type == "none" or not states or states - {TrialState.PRUNED, TrialState.FAIL}:
+        return None
+    if TrialState.PRUNED not in states:
+        return None
+    return (
+        f"the pruner {spec.pruner.type} let no trial run to its end, so there is no best one: "
+        "give it more trials, or let its first rung lie later"
+    )
 
 
 def promotions(attempts: Iterable[Attempt]) -> int:

@@ -93,7 +93,8 @@ def counts(of: Counts, *, waiting: bool = True) -> list[str]:
 
 def choice(snapshot: Snapshot) -> list[str]:
     """How many trials keep to the constraints, and how many are on the front, where there are such."""
-    told = [] if snapshot.feasible is None else [f"{snapshot.feasible} of {snapshot.counts.complete} feasible"]
+    complete = snapshot.counts.complete
+    told = [f"{snapshot.feasible} of {complete} feasible"] if snapshot.feasible is not None and complete else []
     return told + ([] if snapshot.front is None else [f"{snapshot.front} on the front"])
 
 
