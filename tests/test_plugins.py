@@ -194,11 +194,10 @@ def test_open_ended_options_are_passed_on(outsiders):
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch):
-    monkeypatch.delitem(sys.modules, "tuner.samplers.tpe", raising=False)
-    monkeypatch.delitem(sys.modules, "tuner.samplers._optuna", raising=False)
+    monkeypatch.delitem(sys.modules, "tuner.pruners.optuna", raising=False)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(SweepError, match="cannot be loaded") as caught:
-        plugins.load("sampler", "tpe")
+        plugins.load("pruner", "optuna")
     assert "optuna" in str(caught.value)
 
 
