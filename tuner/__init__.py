@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.errors import InvalidParams, TrialPruned, TunerError
 from tuner.space import Categorical, Constant, Float, Int, SearchSpace
-from tuner.study import Metric
+from tuner.study import Constraint, Metric
 from tuner.trial import Attempt, Failed, FailureKind, Report, Trial, TrialState
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "Attempt",
     "Categorical",
     "Constant",
+    "Constraint",
     "Failed",
     "FailureKind",
     "Float",

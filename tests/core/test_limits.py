@@ -157,7 +157,7 @@ def test_coming_closer_to_the_constraints_is_progress_until_one_keeps_to_them():
     progress.observe(_ended(2, violation=0.3, loss=0.1))
     assert progress.verdict(Limits(patience=1)) == (
         "patience",
-        "1 trials in a row brought none that comes closer to the constraints, and none keeps to them",
+        "one more trial brought none that comes closer to the constraints, and none keeps to them",
     )
     progress.observe(_ended(3, loss=9.0))
     progress.observe(_ended(4, violation=0.1, loss=0.0))
@@ -188,7 +188,7 @@ def test_steps_and_cost_are_budgets():
     progress.charge(0.5)
     assert progress.verdict(Limits(steps=2, cost=0.6)) is None
     progress.reported()
-    assert progress.verdict(Limits(steps=2, cost=0.6)) == ("steps", "its 2 steps are used up")
+    assert progress.verdict(Limits(steps=2, cost=0.6)) == ("steps", "its budget of 2 steps is used up")
     progress.charge(0.125)
     assert progress.verdict(Limits(cost=0.6)) == ("cost", "its budget of 0.6 is used up (spent: 0.62)")
 

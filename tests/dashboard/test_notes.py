@@ -52,7 +52,7 @@ def test_an_attempt_after_a_pause_is_a_promotion_and_one_after_a_failure_a_retry
     assert notes.promotions(attempts) == 2
     assert notes.retried(attempts) == {"node_lost": 1}
     waiting = [trial(2, TrialState.WAITING), trial(3, TrialState.WAITING), trial(0)]
-    assert notes.paused(waiting, attempts) == 1
+    assert notes.paused(waiting, attempts) == {2}
 
 
 def test_constraints_are_told_with_their_bounds(spec):

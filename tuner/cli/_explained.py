@@ -74,13 +74,18 @@ class Words:
     def _suggested(self, moment: Suggested) -> list[str]:
         lines = [f"suggested by the sampler {self._spec.sampler.type}"]
         if moment.note:
-            lines = [f"suggested: {moment.note}"]
+            lines = [self._note(moment.note)]
         if moment.parent is not None:
             lines.append(f"its training goes on from trial {moment.parent}'s latest checkpoint")
         if self._story.equal_to is not None:
             why = ", which a noisy objective is worth" if self._spec.noisy else ""
             lines.append(f"its parameters are those of trial {self._story.equal_to} again{why}")
         return lines
+
+    def _note(self, note: str) -> str:
+        if note not in {first.note for first in self._spec.first}:
+            return f"suggested: {note}"
+        return "tried first, because try_first names it" if note == "try_first" else f"tried first: {note}"
 
     def _began(self, moment: Began) -> list[str]:
         where = f" on {moment.node_id[:12]}" if moment.node_id else ""

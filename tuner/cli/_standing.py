@@ -37,7 +37,7 @@ def waiting_for(info: StudyInfo, paused: int = 0) -> str | None:
 
 def standing(study: Study, attempts: Sequence[Attempt]) -> str:
     """The trials by how they stand, in one line."""
-    return counted(study.info.counts, notes.paused(study.trials, attempts), notes.cut(study.trials))
+    return counted(study.info.counts, len(notes.paused(study.trials, attempts)), notes.cut(study.trials))
 
 
 def elapsed_s(info: StudyInfo, trials: Sequence[Trial], now_s: float) -> float:

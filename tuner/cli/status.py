@@ -24,7 +24,7 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
     study = load_study(name, store)
     info, now_s = study.info, time.time()
     attempts = study.attempts() if info.counts.get("WAITING") else []
-    paused = notes.paused(study.trials, attempts)
+    paused = len(notes.paused(study.trials, attempts))
     ran_s, waits = elapsed_s(info, study.trials, now_s), waiting_for(info, paused)
     if output is Output.JSON:
         print_json(

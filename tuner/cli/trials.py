@@ -13,7 +13,7 @@ from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
 from tuner.cli._output import params_line, print_json, remark, show_table
 from tuner.cli._standing import ranked
 from tuner.core.selection import best
-from tuner.dashboard import text
+from tuner.dashboard import notes, text
 from tuner.export import trial_to_dict
 from tuner.trial import Trial, TrialState
 
@@ -50,19 +50,24 @@ def command(
     if not rows:
         remark(f"study {study.name!r} has no {state + ' ' if state else ''}trial")
         return
+    attempts = study.attempts() if any(trial.state is TrialState.WAITING for trial in rows) else ()
+    paused = notes.paused(rows, attempts)
     top = best(study.trials, metric)
     names = [metric.name for metric in study.spec.metrics]
     if study.spec.constraints:
         names.append("violation")
     show_table(
         ("trial", "state", *names, "steps", "tries", "time", "parameters"),
-        [_row(trial, names, is_best=top is not None and trial.number == top.number) for trial in rows],
+        [
+            _row(trial, names, is_best=top is not None and trial.number == top.number, paused=trial.number in paused)
+            for trial in rows
+        ],
         right=("trial", *names, "steps", "tries", "time"),
     )
 
 
-def _row(trial: Trial, names: Sequence[str], *, is_best: bool) -> tuple[str, ...]:
-    why = f" ({trial.failure.kind.value})" if trial.failure is not None else ""
+def _row(trial: Trial, names: Sequence[str], *, is_best: bool, paused: bool) -> tuple[str, ...]:
+    why = f" ({trial.failure.kind.value})" if trial.failure is not None else " (paused)" if paused else ""
     complete = trial.state is TrialState.COMPLETE
     values = {**trial.values, **({"violation": trial.violation} if complete else {})}
     return (

@@ -121,7 +121,7 @@ class Progress:
 
     def _spent(self, limits: Limits) -> tuple[str, str] | None:
         if limits.steps is not None and self.steps >= limits.steps:
-            return "steps", f"its {limits.steps} steps are used up"
+            return "steps", f"its budget of {limits.steps} steps is used up"
         if limits.cost is not None and self.cost >= limits.cost:
             return "cost", f"its budget of {limits.cost:g} is used up (spent: {self.cost:.2f})"
         return None
@@ -133,7 +133,8 @@ class Progress:
         nothing = f"no better {names}" if len(self.metrics) == 1 else f"nothing new to choose from in {names}"
         if self.complete and not self.feasible:
             nothing = "none that comes closer to the constraints, and none keeps to them"
-        return "patience", f"{self.since_best} trials in a row brought {nothing}"
+        row = f"{self.since_best} trials in a row" if self.since_best > 1 else "one more trial"
+        return "patience", f"{row} brought {nothing}"
 
     def _too_many_failures(self, limits: Limits) -> tuple[str, str] | None:
         failed, kind = self.failed, "failed"

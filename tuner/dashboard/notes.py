@@ -99,11 +99,11 @@ def violations(spec: StudySpec, trial: Trial) -> list[str]:
     ]
 
 
-def paused(trials: Iterable[Trial], attempts: Iterable[Attempt]) -> int:
-    """How many waiting trials wait for the pruner, not for a worker."""
+def paused(trials: Iterable[Trial], attempts: Iterable[Attempt]) -> set[int]:
+    """Which waiting trials wait for the pruner, not for a worker."""
     last = {attempt.trial: attempt for attempt in attempts}
-    waiting = (last.get(trial.number) for trial in trials if trial.state is TrialState.WAITING)
-    return sum(attempt is not None and isinstance(attempt.outcome, Pruned) for attempt in waiting)
+    waiting = {trial.number for trial in trials if trial.state is TrialState.WAITING}
+    return {number for number in waiting if number in last and isinstance(last[number].outcome, Pruned)}
 
 
 def cut(trials: Iterable[Trial]) -> int:
