@@ -16,6 +16,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "hyperband": {"max": 27},
     "optuna": {"class": "optuna.pruners:ThresholdPruner", "upper": 1.3},
     "patient": {"patience": 1, "pruner": "median"},
+    "pbt_replay": {"schedule": [{"to": 3}, {"to": 6}, {"to": 9}]},
     "threshold": {"upper": 1.3},
 }
 """Options without which a pruner is not built."""
@@ -26,7 +27,8 @@ class TestEveryPruner(PrunerTestCase):
     def chosen(self, request):
         self.spec = PluginSpec(request.param, NEEDED.get(request.param, {}))
         self.stops = request.param != "none"
-        self.spares_the_best = request.param not in ("threshold", "optuna")
+        self.spares_the_best = request.param not in ("threshold", "optuna", "pbt_replay")
+        self.explains = request.param != "pbt_replay"  # it compares nothing
         if request.param == "optuna":  # its study keeps every report of every trial
             self.forgets, self.limit_s = False, 1e-3
         if request.param == "pbt":  # it goes through its population, which never ends and is never copied here
