@@ -40,6 +40,9 @@ def booster_kind(estimator: Any) -> str | None:
     return "lightgbm" if library == "lightgbm" and name in _LIGHTGBM else None
 
 
+_SEEDS = ("random_state", "seed", "bagging_seed", "feature_fraction_seed", "extra_seed", "drop_seed")
+
+
 class XGBoostStepper:
     """An ``xgboost.Booster`` trained by ``update``."""
 
@@ -99,9 +102,27 @@ class XGBoostStepper:
         self._booster.update(self._train, self._step)
         self._step += 1
 
+    def state(self) -> bytes:
+        """The trees so far."""
+        return bytes(self._booster.save_raw("ubj"))
+
+    def restore(self, state: bytes, step: int) -> None:
+        """Go on from a state. Random draws begin anew, with another seed, since the library does not save where they were."""
+        import xgboost
+
+        params = _reseeded(self._params, step)
+        self._booster = xgboost.Booster(params, [self._train], model_file=bytearray(state))
+        self._step = step
+
     def responses(self) -> Responses:
         """Of the validation rows, from predictions that the booster keeps up to date."""
         return boosted(self._booster.predict(self._valid), self._job.task)
+
+
+def _reseeded(params: dict[str, Any], step: int) -> dict[str, Any]:
+    """The same parameters with seeds of their own for what follows after ``step``."""
+    seeds = {name: value + step for name, value in params.items() if name in _SEEDS and isinstance(value, int)}
+    return params | seeds
 
 
 def _xgboost_params(job: Job) -> dict[str, Any]:
@@ -138,10 +159,12 @@ class LightGBMStepper:
         self._params = _lightgbm_params(job)
         self.n_steps = int(job.estimator.n_estimators)
         train, valid = _lightgbm_data(job, fold, self._params)
+        self._fold = fold
         self._booster = lightgbm.Booster({**self._params, **train.params}, train)
         if valid is not None:
             self._booster.add_valid(valid, "validation")
         self._step = 0
+        self._before: Any = None
 
     @property
     def finished(self) -> bool:
@@ -155,8 +178,37 @@ class LightGBMStepper:
 
     def advance(self) -> None:
         """One round; it may add no tree when no split is possible, as in ``fit``."""
-        self._booster.update()
+        if self._before is not None:
+            self._go_on()
+        else:
+            self._booster.update()
         self._step += 1
+
+    def state(self) -> bytes:
+        """The trees so far."""
+        return str(self._booster.model_to_string(num_iteration=-1)).encode()
+
+    def restore(self, state: bytes, step: int) -> None:
+        """Go on from a state. Random draws begin anew, with another seed, since the library does not save where they were."""
+        import lightgbm
+
+        self._before, self._step = lightgbm.Booster(model_str=state.decode()), step
+
+    def _go_on(self) -> None:
+        """The first round after a state: the library takes the trees up with data of their own, not the shared ones."""
+        import lightgbm
+
+        params = _reseeded(self._params, self._step)
+        train, valid = _datasets(self._job, self._fold, _settings(params))
+        self._booster = lightgbm.train(
+            {**params, **_settings(params)},
+            train,
+            num_boost_round=1,
+            valid_sets=[] if valid is None else [valid],
+            init_model=self._before,
+            keep_training_booster=True,
+        )
+        self._before = None
 
     def responses(self) -> Responses:
         """Of the validation rows, from the scores that the booster keeps of them."""
@@ -190,29 +242,42 @@ def _lightgbm_params(job: Job) -> dict[str, Any]:
 
 
 def _lightgbm_data(job: Job, fold: Prepared, params: dict[str, Any]) -> tuple[Any, Any]:
-    import lightgbm
-
-    settings = {name: params[name] for name in _DATASET if name in params}
-    # Otherwise features are dropped by the first trial's min_child_samples for every trial that shares the data.
-    settings |= {"feature_pre_filter": False, "verbosity": -1, "num_threads": params.get("n_jobs", 1)}
-    class_weight = getattr(job.estimator, "class_weight", None)
+    """Training and validation rows (None without any) as the library keeps them, shared by the trials of this process."""
+    settings = _settings(params)
 
     def make() -> tuple[Any, int]:
-        weights = fold.train.weights
-        if class_weight is not None:
-            by_class = compute_sample_weight(class_weight, fold.train.y)
-            weights = by_class if weights is None else by_class * weights
-        train = lightgbm.Dataset(booster_input(fold.train.x), fold.train.y, weight=weights, params=settings).construct()
-        valid = None
-        if fold.valid is not None:
+        train, valid = _datasets(job, fold, settings)
+        train.construct()
+        if valid is not None:
             with warnings.catch_warnings():
                 # It says that the validation set is binned as the training set is, which is what is wanted.
                 warnings.filterwarnings("ignore", message="Overriding the parameters")
-                valid = lightgbm.Dataset(
-                    booster_input(fold.valid.x), fold.valid.y, reference=train, params=settings
-                ).construct()
+                valid.construct()
         return (train, valid), size_of(fold.train.x) // 4 + size_of(fold.train.y) * 4
 
+    class_weight = getattr(job.estimator, "class_weight", None)
     key = ("lightgbm", fold.key, tuple(sorted((k, repr(v)) for k, v in settings.items())), repr(class_weight))
     found: tuple[Any, Any] = MATRICES.get(key, make) if fold.key else make()[0]
     return found
+
+
+def _settings(params: dict[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that shape data sets."""
+    settings = {name: params[name] for name in _DATASET if name in params}
+    # Otherwise features are dropped by the first trial's min_child_samples for every trial that shares the data.
+    return settings | {"feature_pre_filter": False, "verbosity": -1, "num_threads": params.get("n_jobs", 1)}
+
+
+def _datasets(job: Job, fold: Prepared, settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Training and validation rows, not yet constructed."""
+    import lightgbm
+
+    weights = fold.train.weights
+    class_weight = getattr(job.estimator, "class_weight", None)
+    if class_weight is not None:
+        by_class = compute_sample_weight(class_weight, fold.train.y)
+        weights = by_class if weights is None else by_class * weights
+    train = lightgbm.Dataset(booster_input(fold.train.x), fold.train.y, weight=weights, params=settings)
+    if fold.valid is None:
+        return train, None
+    return train, lightgbm.Dataset(booster_input(fold.valid.x), fold.valid.y, reference=train, params=settings)

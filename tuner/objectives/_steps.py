@@ -7,6 +7,7 @@ own loop only.
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -144,6 +145,20 @@ class EpochStepper:
         best = np.minimum.accumulate(losses)
         gains = np.asarray(losses[1:]) <= best[:-1] - tolerance
         return not bool(gains[-int(patience) :].any())
+
+    def state(self) -> bytes:
+        """The estimator with its random state: training goes on as if it had never been interrupted."""
+        return pickle.dumps(self._estimator, protocol=5)
+
+    def restore(self, state: bytes, step: int) -> None:
+        """Go on from a state; parameters other than those that shaped the model are this job's."""
+        chosen = {k: v for k, v in self._estimator.get_params(deep=False).items() if k != "random_state"}
+        self._estimator = pickle.loads(state).set_params(**chosen)
+        rate = chosen.get("learning_rate_init")
+        optimizer = getattr(self._estimator, "_optimizer", None)
+        if rate is not None and optimizer is not None:
+            optimizer.learning_rate_init = rate  # an MLP looks at its own parameter only when training begins
+        self._step = step
 
     @property
     def model(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -13,12 +13,36 @@ from tuner.objectives._boosters import LightGBMStepper, XGBoostStepper, booster_
 from tuner.objectives._folds import Prepared
 from tuner.objectives._measures import Meter
 from tuner.objectives._metrics import Metrics
+from tuner.objectives._resuming import Saver, Saves
 from tuner.objectives._steps import EpochStepper, Job, PlainStepper, Stepper, takes_epochs
 
-__all__ = ["Fidelity", "Measuring", "choose_fidelity", "fit_to", "parse_fidelity", "train_by_folds", "train_by_steps"]
+__all__ = [
+    "Fidelity",
+    "Measuring",
+    "Pace",
+    "choose_fidelity",
+    "fit_to",
+    "parse_fidelity",
+    "train_by_folds",
+    "train_by_steps",
+]
 
 Fidelity = Literal["boosting_rounds", "epochs", "folds", "none"]
 Measuring = tuple[Metrics, Meter]
+
+
+class Pace(NamedTuple):
+    """When trials report and save.
+
+    Attributes:
+        every: Steps from report to report.
+        saves: When they save.
+    """
+
+    every: int
+    saves: Saves
+
+
 _FITS = {
     "boosting_rounds": "an XGBoost or LightGBM estimator",
     "epochs": "an estimator with partial_fit and max_iter, as SGDClassifier or MLPClassifier",
@@ -121,9 +145,16 @@ def fit_to(job: Job, fold: Prepared, fidelity: Fidelity, steps: int | None) -> A
 
 
 def train_by_steps(
-    jobs: Sequence[tuple[Job, Prepared]], fidelity: Fidelity, measuring: Measuring, context: Context, every: int
+    jobs: Sequence[tuple[Job, Prepared]], fidelity: Fidelity, measuring: Measuring, context: Context, pace: Pace
 ) -> dict[str, float]:
     """All folds step by step, each report the mean over the folds after that many steps.
+
+    Args:
+        jobs: One for each fold.
+        fidelity: What a step is.
+        measuring: Scores, and what is measured besides.
+        context: The attempt's; training goes on from its checkpoint.
+        pace: When to report and when to save.
 
     Returns:
         The means after the last step, which is always reported, and what is measured besides.
@@ -132,7 +163,8 @@ def train_by_steps(
     with meter.fitting():
         steppers = [make_stepper(job, fold, fidelity) for job, fold in jobs]
     first, rows = steppers[0], _rows(jobs[0][1])
-    step = 0
+    saver = Saver(steppers, meter, context, pace.saves)
+    step = saver.resume()
     while True:
         with meter.fitting():
             for stepper in steppers:
@@ -140,10 +172,11 @@ def train_by_steps(
                     _advance(stepper)
         step += 1
         done = all(stepper.finished for stepper in steppers)
-        if done or step % every == 0:
+        if done or step % pace.every == 0:
             scores = [_score(metrics, stepper, fold) for stepper, (_, fold) in zip(steppers, jobs, strict=True)]
             values = _mean(scores)
-            context.report(step, values | meter.report(first.model, rows, len(jobs)))
+            with saver.reporting(step):
+                context.report(step, values | meter.report(first.model, rows, len(jobs)))
             if done:
                 return values | meter.final(first.model, rows, len(jobs))
 

@@ -26,12 +26,14 @@ from tuner.objectives._metrics import Metrics, resolve_metrics
 from tuner.objectives._parameters import SplitParams, split_params
 from tuner.objectives._pickle import dump
 from tuner.objectives._preprocess import Choices
+from tuner.objectives._resuming import Saves, saves_of
 from tuner.objectives._sources import DataOptions
 from tuner.objectives._splits import SplitOptions, Splits, make_splits, parse_test
 from tuner.objectives._steps import Job
 from tuner.objectives._table import Table, infer_task, make_table
 from tuner.objectives._training import (
     Fidelity,
+    Pace,
     choose_fidelity,
     fit_to,
     parse_fidelity,
@@ -140,12 +142,14 @@ class Estimator(Objective):
     _first_metric: str
     _splits: Splits
     _preparation: Preparation
+    _saves: Saves
 
     def prepare(self, spec: StudySpec) -> None:
         """Load the data and check everything. See ``Objective.prepare``."""
         paths = checks.families(self._estimator, spec.space)
         several = self._estimator == checks.FROM_SPACE
         self._seed = trial_seed(spec.seed, -1)
+        self._saves = saves_of(spec)
         self._blueprints = {}
         for path in paths:
             family = path if several else None
@@ -241,7 +245,7 @@ class Estimator(Objective):
         with _bounded(threads):
             if fidelity in ("boosting_rounds", "epochs"):
                 jobs = [prepared(index) for index in range(len(folds))]
-                return train_by_steps(jobs, fidelity, measuring, context, self._every)
+                return train_by_steps(jobs, fidelity, measuring, context, Pace(self._every, self._saves))
             return train_by_folds(len(folds), prepared, fidelity, measuring, context)
 
     def _job(self, split: SplitParams, threads: int) -> tuple[Job, Choices | None]:
