@@ -29,10 +29,12 @@ class Curves:
     """Reported values by trial and step.
 
     The value at the end is predicted from the value at a step by a straight line through the trials of which both are
-    known, fitted by the median of pairwise slopes (Theil, 1950; Sen, 1968), which outliers do not turn: learning curves of
-    bad configurations leave every scale. Steps are gone through from the last to the first, so that trials stopped late,
-    once they are predicted themselves, help to predict those that were stopped early: without that only the best would,
-    as the others never end. How far the line misses is the standard deviation of the prediction.
+    known: the reduced major axis (Sokal and Rohlf, 1995, section 14.13), its slope the ratio of the two spreads, each the
+    median distance from the median, since curves of bad configurations leave every scale. A regression would be too flat:
+    only trials that looked good run to their end, and among these alone the value at an early step tells little, so that
+    what was stopped would be taken for as good as what was not. Steps are gone through from the last to the first: trials
+    stopped late, once they are predicted themselves, help to predict those that were stopped early. How far the line
+    misses is the standard deviation of the prediction.
 
     Attributes:
         steps: Trial -> step -> value, small is good.
@@ -78,13 +80,12 @@ class Curves:
             scale = float(np.ptp(np.concatenate([values, list(known.values())])))
             return values, np.full(len(values), 0.5 * scale)
         x, y = np.array(pairs).T
-        i, j = np.tril_indices(len(x), -1)
-        run = x[i] - x[j]
-        apart = np.abs(run) > 1e-12 * (np.abs(x).max() + 1e-300)
-        slope = max(float(np.median((y[i] - y[j])[apart] / run[apart])), 0.0) if apart.any() else 0.0
+        width = _mad(x)
+        slope = _mad(y) / width if width > 1e-12 * float(np.abs(x).max()) else 0.0
         offset = float(np.median(y - slope * x))
         missed = np.abs(y - offset - slope * x)
-        error = 1.4826 * float(np.median(missed)) + 0.5 * float(missed.mean()) / np.sqrt(len(x))
+        # A line through few points misses little of them, and more of others: it has used up two of them itself.
+        error = 1.4826 * float(np.median(missed)) * len(x) / (len(x) - 2) + float(np.std(y)) / len(x)
         beyond = np.maximum(np.maximum(x.min() - values, values - x.max()), 0.0)
         return offset + slope * values, error + 0.25 * slope * beyond
 
@@ -97,3 +98,8 @@ class Curves:
             return known[step]
         before = [s for s in known if s < step]
         return known[max(before)] if before else None
+
+
+def _mad(values: Array) -> float:
+    """The median distance from the median."""
+    return float(np.median(np.abs(values - np.median(values))))
