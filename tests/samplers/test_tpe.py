@@ -3,6 +3,8 @@
 import math
 import random
 import statistics
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -325,3 +327,9 @@ def test_ten_thousand_trials_are_kept_small_and_rebuilt_fast():
     started = time.process_time()
     sampler.ask(n + 1, 20)
     assert (time.process_time() - started) / 20 < 0.02, "Optuna's takes a tenth of a second"
+
+
+def test_it_starts_without_heavy_libraries():
+    code = "import sys, tuner.samplers.tpe; print([m for m in ('optuna', 'scipy', 'torch', 'ray') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.strip() == "[]"
