@@ -124,3 +124,18 @@ def test_a_violation_is_relative_to_its_bound():
     assert Constraint("gap", high=0.0).violation(0.5) == 0.5
     assert Constraint("both", 1.0, 2.0).violation(1.5) == 0.0
     assert math.isinf(Constraint("ms", high=1.0).violation(math.inf))
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_what_points_add_one_by_one_is_the_hypervolume_of_all(size):
+    draw = random.Random(7)
+    metrics = tuple(Metric(f"m{k}") for k in range(size))
+    found = [
+        Trial(n, TrialState.COMPLETE, {}, {m.name: draw.random() for m in metrics}, finished_at=float(n))
+        for n in range(40)
+    ]
+    course = hypervolumes(found, metrics, reference=(0.9,) * size)
+    points = [tuple(t.values.values()) for t in found]
+    assert course[-1][1] == pytest.approx(hypervolume(points, (0.9,) * size), rel=1e-9)
+    third = course[2][0].number
+    assert course[2][1] == pytest.approx(hypervolume(points[: third + 1], (0.9,) * size), rel=1e-9)

@@ -38,6 +38,8 @@ class RegretWatch:
         self._looked_at = 0
         self._ended = False
         self._bound: Callable[[Sequence[Trial]], float | None] | None = None
+        if core.limits.regret is not None:
+            self._prepare()
 
     def know(self, trials: Sequence[Trial]) -> None:
         """Trials of earlier drivers."""
@@ -60,9 +62,12 @@ class RegretWatch:
             message = f"{name} can hardly be improved by more than {bound:.3g} (limits.regret: {limit:g})"
             self._request("end", {"reason": "regret", "message": message})
 
-    def _measure(self) -> float | None:
+    def _prepare(self) -> Callable[[Sequence[Trial]], float | None]:
         if self._bound is None:
             from tuner.samplers._regret import RegretBound  # SciPy, which a study without the limit need not load
 
             self._bound = RegretBound(self._spec.space, self._spec.metric, self._spec.seed)
-        return self._bound(self._complete)
+        return self._bound
+
+    def _measure(self) -> float | None:
+        return self._prepare()(self._complete)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuner.core.actions import Stop
 from tuner.core.events import Checkpointed, Suggested
+from tuner.core.outcomes import FREE
 from tuner.core.selection import standing
 from tuner.core.story import Began, Ended, Moment, TrialStory
 from tuner.core.witness import Judged, Promoted, Rival
@@ -156,7 +157,11 @@ class Words:
                 return [f"it is not tried again: `retry` does not name {outcome.kind.value}"]
             if moment.retries >= retry.max:
                 return [f"it is not tried again: all {retry.max} retries are used"]
-            return ["it is not tried again: the sweep had ended, or nothing larger was left to give it"]
+            if outcome.kind is FailureKind.OUT_OF_MEMORY:
+                return ["it is not tried again: no node has more memory to give it"]
+            if outcome.kind in FREE:
+                return ["it is not tried again: it was lost too often"]
+            return ["it is not tried again: the sweep was over"]
         return []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Front", "hypervolume", "reference_point"]
+__all__ = ["Front", "exclusive", "hypervolume", "reference_point"]
 
 Point = Sequence[float]
 MARGIN = 0.1
@@ -100,6 +100,24 @@ def hypervolume(points: Iterable[Point], reference: Point) -> float:
     return _volume(front.points, tuple(reference))
 
 
+def exclusive(point: Point, others: Iterable[Point], reference: Point) -> float:
+    """How much the point adds to the hypervolume of the others.
+
+    Cheaper than the difference of two hypervolumes: of the others only what lies behind the point matters.
+    """
+    box = 1.0
+    for x, r in zip(point, reference, strict=True):
+        if x >= r:
+            return 0.0
+        box *= r - x
+    cut = Front(len(reference))
+    for other in others:
+        worse = [max(x, y) for x, y in zip(point, other, strict=True)]
+        if all(x < r for x, r in zip(worse, reference, strict=True)):
+            cut.add(worse)
+    return box - _volume(cut.points, tuple(reference))
+
+
 def _volume(front: list[tuple[float, ...]], reference: tuple[float, ...]) -> float:
     if not front:
         return 0.0
@@ -150,13 +168,4 @@ def _slices(front: Iterable[Point], reference: Point) -> float:
 def _wfg(front: list[tuple[float, ...]], reference: tuple[float, ...]) -> float:
     """The sum over the points of what each adds to those after it."""
     ordered = sorted(front, key=lambda point: point[-1], reverse=True)
-    volume = 0.0
-    for index, point in enumerate(ordered):
-        box = 1.0
-        for x, r in zip(point, reference, strict=True):
-            box *= r - x
-        cut = Front(len(reference))
-        for other in ordered[index + 1 :]:
-            cut.add([max(x, y) for x, y in zip(point, other, strict=True)])
-        volume += box - _volume(cut.points, reference)
-    return volume
+    return sum(exclusive(point, ordered[index + 1 :], reference) for index, point in enumerate(ordered))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tuner.core.pareto import Front, hypervolume, reference_point
+from tuner.core.pareto import Front, exclusive, reference_point
 from tuner.study import Metric
 from tuner.trial import Trial, TrialState
 
@@ -74,11 +74,12 @@ def hypervolumes(
         return []
     corner = reference_point(points) if reference is None else _corner(reference, metrics)
     front, course = Front(len(metrics)), list[tuple[Trial, float]]()
+    volume = 0.0
     for trial, point in zip(finished, points, strict=True):
-        if front.add(point):
-            volume = hypervolume(front.points, corner)
-            if not course or volume > course[-1][1]:
-                course.append((trial, volume))
+        before = front.points
+        if front.add(point) and (gain := exclusive(point, before, corner)) > 0.0:
+            volume += gain
+            course.append((trial, volume))
     return course
 
 

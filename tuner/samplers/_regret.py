@@ -49,6 +49,9 @@ class RegretBound:
     """
 
     def __init__(self, space: SearchSpace, metric: Metric, seed: int) -> None:
+        import scipy.linalg
+        import scipy.optimize  # noqa: F401 -- loaded before the sweep runs, not at the first look
+
         self._encoding = Encoding(space)
         self._features = Features(self._encoding)
         self._metric, self._seed = metric, seed
