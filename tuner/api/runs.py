@@ -16,7 +16,7 @@ from tuner import plugins, provenance
 from tuner.api.options import Observer, RunOptions
 from tuner.api.prior import Recalled, recall
 from tuner.api.regret import RegretWatch
-from tuner.api.sampling import build_sampler, with_first
+from tuner.api.sampling import build_sampler, check_training, with_first
 from tuner.api.signals import Interrupts
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
@@ -60,6 +60,7 @@ def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
     pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
     sampler = build_sampler(spec, pruner)
     objective.prepare(spec)
+    check_training(spec, objective)
     return Prepared(spec, objective, sampler, Scheduler(spec, pruner))
 
 

@@ -7,14 +7,17 @@ from dataclasses import replace
 from typing import cast
 
 from tuner import plugins
-from tuner.core.ports import Problem, Pruner, Sampler
+from tuner.core.ports import Objective, Problem, Pruner, Sampler
+from tuner.errors import SweepError
 from tuner.samplers._brackets import by_bracket
 from tuner.samplers._first import First, first_params
 from tuner.study import FirstTrial, StudySpec
 from tuner.sweep import DEFAULTS_NOTE
 from tuner.trial import Trial
 
-__all__ = ["build_sampler", "with_first"]
+__all__ = ["build_sampler", "check_training", "with_first"]
+
+_CONTINUING = ("pbt", "pbt_replay")
 
 
 def build_sampler(spec: StudySpec, pruner: Pruner) -> Sampler:
@@ -30,6 +33,22 @@ def build_sampler(spec: StudySpec, pruner: Pruner) -> Sampler:
     problem = Problem.of(spec)
     sampler = by_bracket(build, problem, pruner)
     return First(sampler, problem, spec.first) if spec.first else sampler
+
+
+def check_training(spec: StudySpec, objective: Objective) -> None:
+    """Refuse what could only begin from nothing again and again: population based training without checkpoints.
+
+    Raises:
+        SweepError: The objective is known to save none.
+    """
+    if spec.sampler.type in _CONTINUING and objective.checkpoints is False:
+        raise SweepError(
+            f"the sampler {spec.sampler.type!r} continues trials from checkpoints, and this objective saves none",
+            path="sampler",
+            got=spec.sampler.type,
+            expected="an objective that calls context.save_checkpoint, or one with a fidelity that can be continued",
+            hint="use another sampler, such as tpe with the pruner asha",
+        )
 
 
 def with_first(spec: StudySpec, first: Sequence[FirstTrial], known: Sequence[Trial]) -> StudySpec:

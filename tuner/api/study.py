@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.core import selection
 from tuner.core.events import Checkpointed
+from tuner.core.lineage import Segment, schedule
 from tuner.core.ports import FinalModel, StudyInfo
 from tuner.errors import TunerError
 from tuner.study import StudySpec
@@ -150,6 +151,30 @@ class Study:
             return store.reports(self.name, trial)
         finally:
             store.close()
+
+    def schedule(self, trial: int | None = None) -> tuple[Segment, ...]:
+        """What a trial's training went through, from the first checkpoint on: stretches of steps with their parameters.
+
+        More than one with population based training, whose copies go on from others' checkpoints.
+
+        Args:
+            trial: Trial number; None for the best one.
+
+        Raises:
+            TunerError: There is no such trial.
+        """
+        number = trial
+        if number is None:
+            number = -1 if self.best_trial is None else self.best_trial.number
+        store = open_store(self.store)
+        try:
+            segments = schedule((event for _, event in store.events(self.name)), number)
+        finally:
+            store.close()
+        if not segments:
+            said = "has no complete trial" if trial is None else f"has no trial {trial}"
+            raise TunerError(f"study {self.name!r} {said}", hint=f"`tuner trials {self.name}`")
+        return segments
 
     def checkpoint(self, trial: int) -> Checkpoint | None:
         """The latest checkpoint of a trial that is still kept (``StudySpec.keep``); None when there is none.

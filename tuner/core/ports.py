@@ -284,7 +284,13 @@ class Objective(ABC):
 
     It is built and prepared on the driver, sent to every worker process once (pickled by cloudpickle with out-of-band
     buffers, so large NumPy arrays are shared and read-only there), and run there many times, one call at a time per process.
+
+    Attributes:
+        checkpoints: Whether its attempts save checkpoints and go on from them; None when that is the user's code's to say.
+            Known once it is prepared.
     """
+
+    checkpoints: bool | None = None
 
     def prepare(self, spec: StudySpec) -> None:  # noqa: B027 -- a plain function has nothing to prepare
         """Load data and check everything that can be checked before anything is written or started.

@@ -44,14 +44,16 @@ class PbtPruner(Pruner):
     or failed do not.
 
     Deviation from the paper, which trains the whole population at once: where fewer trials run than it has members, a trial
-    pauses at its turn as long as another one is behind (not begun yet, or paused), so that all advance together. It goes on
-    from its checkpoint, and has to begin anew where it saved none.
+    pauses at its turn as long as another one is behind (not begun yet, or paused), so that all advance together. The best go
+    on first: so the worst come to their turn last, when the others' values of that turn are known. A trial that was paused
+    goes on from its checkpoint, and has to begin anew where it saved none.
 
     Args:
         metric: What is compared.
         population: How many members, at least 2.
         interval: Steps from turn to turn, at least 1.
-        quantile: Share of the population that counts as the worst (at least one member), above 0, at most 0.5.
+        quantile: Share of the population that counts as the worst (at least one of all members), above 0, at most 0.5.
+            Nobody is stopped before half of the members can be compared.
         max: Step from which on no trial is stopped or paused: the last one that the objective makes; None when not known.
 
     Raises:
@@ -83,11 +85,13 @@ class PbtPruner(Pruner):
         self._n_admitted = 0
         self._members: dict[int, _Member] = {}
         self._complete: deque[int] = deque()
-        self._paused: list[tuple[int, int]] = []  # (turn, trial), rising
+        self._paused: list[tuple[int, float, int]] = []  # (turn, score, trial), rising
+        self._copying = False  # a place has become free, and the sampler has not been asked yet
 
     def admit(self, trial: int) -> None:
         """One more has its place."""
         self._n_admitted += 1
+        self._copying = False
 
     def judge(self, trial: int, step: int, value: float) -> Verdict | None:
         """Compare the trial with the population, if it has its turn."""
@@ -108,16 +112,17 @@ class PbtPruner(Pruner):
         if verdict is not None and verdict.decision == "stop":
             del self._members[trial]
         elif self._n_admitted < self._population or self._paused:
-            insort(self._paused, (turn, trial))
+            insort(self._paused, (turn, score, trial))
             reason = f"paused after step {step}, so that the members that are behind it catch up"
             return Verdict("pause", reason, turn - 1, step)
         return verdict
 
     def _compare(self, score: float, others: list[float], step: int) -> Verdict | None:
         n = len(others) + 1
-        if 2 * n < self._population or n < 2:
+        worst = int(n * self._quantile) or int(n >= self._population)
+        if not worst or 2 * n < self._population:
             return None
-        places = n - max(1, int(n * self._quantile))
+        places = n - worst
         rank = 1 + bisect_left(others, score)
         threshold = self._sign * sorted([*others, score])[places - 1]
         if rank <= places:
@@ -132,18 +137,23 @@ class PbtPruner(Pruner):
         return Verdict("stop", reason, step // self._interval - 1, step, rank, n, threshold)
 
     def promote(self) -> Promotion | None:
-        """The member that is furthest behind, once the whole population has begun."""
-        if not self._paused or self._n_admitted < self._population:
+        """The best of those that are furthest behind, once the whole population has begun.
+
+        None once when a place has become free: so a copy is asked for before the others go on.
+        """
+        waits, self._copying = self._copying, False
+        if waits or not self._paused or self._n_admitted < self._population:
             return None
-        turn, trial = self._paused.pop(0)
+        turn, _, trial = self._paused.pop(0)
         return Promotion(trial, f"goes on after step {turn * self._interval}: no member is further behind")
 
     def finish(self, trial: Trial) -> None:
         """Of a complete trial the values stay, the others leave the population."""
         if trial.state is not TrialState.COMPLETE:
             self._members.pop(trial.number, None)
+            self._copying = True
         elif trial.number in self._members:
             self._complete.append(trial.number)
             while len(self._members) > self._population and self._complete:
                 del self._members[self._complete.popleft()]
-        self._paused = [row for row in self._paused if row[1] != trial.number]
+        self._paused = [row for row in self._paused if row[2] != trial.number]

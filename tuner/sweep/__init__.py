@@ -16,6 +16,7 @@ from tuner.sweep import _aliases, _overrides
 from tuner.sweep._build import build
 from tuner.sweep._first import DEFAULTS_NOTE
 from tuner.sweep._model import Sweep
+from tuner.sweep._pbt import schedule_to_yaml
 from tuner.sweep._python import SpecArguments, build_spec
 from tuner.sweep._template import template
 from tuner.sweep._units import parse_duration_s
@@ -30,6 +31,7 @@ __all__ = [
     "load",
     "parse",
     "parse_duration_s",
+    "schedule_to_yaml",
     "template",
     "to_yaml",
 ]

@@ -17,6 +17,7 @@ from tuner.sweep._limits import read_limits, read_resources, read_retry
 from tuner.sweep._metrics import known_goal, read_metrics
 from tuner.sweep._model import Sweep
 from tuner.sweep._node import Node
+from tuner.sweep._pbt import PAIRED, pair
 from tuner.sweep._plugins import check_pruner, check_sampler, read_objective, read_plugin
 from tuner.sweep._space import ReadSpace, read_space
 
@@ -32,7 +33,7 @@ LATER = {
     "stage": "model stages are not supported in this version",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_FINITE = ("grid", "brute_force")
+_FINITE = ("grid", "brute_force", *PAIRED)  # samplers that come to an end of their own
 _DEFAULTS = {"sampler": PluginSpec("tpe"), "pruner": PluginSpec("none")}
 
 
@@ -47,7 +48,7 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
     metrics = _metrics(root, fields)
     read = read_space(fields, file.parent if file else Path(), root)
     objective = _objective(root, fields, read, folder)
-    sampler, pruner = (_plugin(kind, fields) for kind in ("sampler", "pruner"))
+    sampler, pruner = pair(_plugin("sampler", fields), _plugin("pruner", fields), folder, fields)
     seed = read_seed(fields.get("seed"))
     by_default, told = (
         (None, ()) if _refused(fields.get("defaults")) else default_trial(read.defaults, read.space, sampler)
@@ -172,8 +173,10 @@ def check_parts(spec: StudySpec, root: Node, limits: Node) -> None:
     Raises:
         SweepError: Something does not fit.
     """
-    check_pruner(spec.pruner, spec.metric, root)
     check_sampler(spec.sampler, Problem.of(spec), root)
+    check_pruner(spec.pruner, spec.metric, root)
+    if spec.sampler.type == "pbt_replay" and spec.first:
+        raise root.find("try_first").error("a schedule has its own first trial", hint="leave try_first out")
     check_cost(spec.limits, spec.prices, spec.resources, limits)
     check_regret(spec.limits, spec.metrics, limits)
     check_bounded(spec.limits, spec.metrics, spec.sampler, limits)

@@ -113,7 +113,7 @@ def check_sampler(spec: PluginSpec, problem: Problem, root: Node) -> None:
     Raises:
         SweepError: The sampler refuses its options or the space.
     """
-    if spec.options or spec.type == "grid" or ":" in spec.type:
+    if spec.options or spec.type in ("grid", "brute_force", "pbt", "pbt_replay") or ":" in spec.type:
         _build("sampler", spec, problem, root)
 
 

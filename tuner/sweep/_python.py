@@ -29,6 +29,7 @@ from tuner.sweep._first import default_trial, read_prior, read_try_first
 from tuner.sweep._limits import read_limits, read_resources, read_retry
 from tuner.sweep._metrics import read_metrics
 from tuner.sweep._node import Node
+from tuner.sweep._pbt import pair
 from tuner.sweep._plugins import plugin_row, read_plugin
 from tuner.sweep._space import read_distribution, read_named
 from tuner.trial import Params
@@ -101,6 +102,7 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
     metrics = read_metrics(Node.of(_metric(given["metric"]), "metric"), goal)
     parts = {kind: Node.of(plugin_row(given.get(kind, default)), kind) for kind, default in _PARTS.items()}
     sampler, pruner = (read_plugin(kind, node) for kind, node in parts.items())
+    sampler, pruner = pair(sampler, pruner, Path.cwd(), parts)
     seed = read_seed(Node.of(given.get("seed", 0), "seed"))
     wanted = _fields.boolean(Node.of(given.get("defaults", True), "defaults"))
     by_default, _ = default_trial(defaults if wanted else {}, space, sampler)
