@@ -207,3 +207,12 @@ def test_what_promotions_say_is_counted_for_the_study():
     story = tell_study(log.spec, pruner(), log.events)
     assert (story.paused, story.promoted, story.waiting_for) == (2, 1, None)
     assert Promoted not in map(type, story.bests)
+
+
+def test_attempts_that_began_from_nothing_again_are_counted():
+    log = Log(spec(), AshaPruner(Metric("loss")))
+    log.suggest(0)
+    log.end(0, Failed(FailureKind.NODE_LOST, "gone"))
+    log.add(ev.Checkpointed, 0, 2, Checkpoint(1, "place"))
+    log.end(0, Failed(FailureKind.NODE_LOST, "gone"), attempt=2)
+    assert tell_study(log.spec, AshaPruner(Metric("loss")), log.events).started_over == 1

@@ -104,6 +104,8 @@ class Study:
     def hypervolume(self, reference: Sequence[float] | None = None) -> list[tuple[Trial, float]]:
         """How much of the space of metrics was covered, over time: (trial, hypervolume once it had finished), rising.
 
+        Exact, so its cost is exponential in the number of metrics: seconds for 10,000 trials of three, or 500 of five.
+
         Args:
             reference: From which values of the metrics it is measured, in the order of the study's metrics. None for the worst
                 of each that a feasible trial reached, and a tenth of its range beyond; the same for all points of the list,

@@ -46,6 +46,7 @@ def facts(study: Study, story: StudyStory) -> dict[str, Any]:
             "promoted": story.promoted,
         },
         "retried": notes.retried(attempts),
+        "started_over": story.started_over,
         "drivers": story.resumed + 1,
         "informed": [{"study": name, "trials": n} for name, n in story.informed],
         "hypervolume": course_document(study),
@@ -70,6 +71,9 @@ def told(study: Study, story: StudyStory) -> list[str]:
     if retried:
         kinds = ", ".join(f"{n} after {kind}" for kind, n in sorted(retried.items()))
         rows["tried again"] = f"{text.pluralize(sum(retried.values()), 'attempt')}: {kinds}"
+    if story.started_over:
+        began = text.pluralize(story.started_over, "attempt")
+        rows["started over"] = f"{began} after a trial's first began from nothing: there was no checkpoint"
     if story.progress.last_failure:
         rows["last failure"] = story.progress.last_failure
     for name, n in story.informed:

@@ -12,6 +12,7 @@ from tuner.export import iso_time, trial_to_dict
 __all__ = ["course_document", "front_document", "front_list", "front_rows", "show_front"]
 
 _POINTS = 24
+_MOST_TRIALS = {2: 100_000, 3: 20_000, 4: 2_000}
 
 
 def front_rows(study: Study) -> dict[str, str]:
@@ -20,7 +21,7 @@ def front_rows(study: Study) -> dict[str, str]:
     if not front:
         return {}
     rows = {"front": f"{text.pluralize(len(front), 'trial')} that no other one beats in every metric"}
-    course = [volume for _, volume in study.hypervolume()]
+    course = [volume for _, volume in study.hypervolume()] if _affordable(study) else []
     if course:
         points = tuple(
             course[(i + 1) * len(course) // min(len(course), _POINTS) - 1] for i in range(min(len(course), _POINTS))
@@ -42,10 +43,17 @@ def course_document(study: Study) -> list[dict[str, Any]] | None:
     """How the hypervolume grew, as plain data; None for one metric."""
     if len(study.spec.metrics) == 1:
         return None
+    if not _affordable(study):
+        return []
     return [
         {"trial": trial.number, "finished_at": iso_time(trial.finished_at), "hypervolume": volume}
         for trial, volume in study.hypervolume()
     ]
+
+
+def _affordable(study: Study) -> bool:
+    """Whether the hypervolume takes no more than seconds; its cost is exponential in the number of metrics."""
+    return len(study.trials) <= _MOST_TRIALS.get(len(study.spec.metrics), 200)
 
 
 def show_front(study: Study) -> None:

@@ -96,6 +96,7 @@ class StudyStory:
         paused: How often it paused one.
         promoted: How often it let one go on.
         judged: How many reports the pruner looked at.
+        started_over: How many attempts after a trial's first began from nothing.
         resumed: How often another driver took the study up.
         informed: (earlier study, how many of its trials) that the sampler was told of.
         bests: Every trial that was the best when it finished, with its value.
@@ -110,6 +111,7 @@ class StudyStory:
     paused: int = 0
     promoted: int = 0
     judged: int = 0
+    started_over: int = 0
     resumed: int = 0
     informed: list[tuple[str, int]] = field(default_factory=list)
     bests: list[Trial] = field(default_factory=list)
@@ -243,7 +245,9 @@ def tell_study(spec: StudySpec, pruner: Pruner, events: Iterable[ev.Event]) -> S
         if isinstance(event, ev.Informed):
             story.informed.append((event.study, len(event.trials)))
         for action in core.handle(event):
-            if (
+            if isinstance(action, Start):
+                story.started_over += action.attempt > 1 and action.checkpoint is None
+            elif (
                 isinstance(action, Record)
                 and isinstance(action.entry, Trial)
                 and action.entry.state is TrialState.COMPLETE

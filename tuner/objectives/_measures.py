@@ -97,7 +97,7 @@ class Meter:
         """Everything that is wanted.
 
         Args:
-            model: The fitted model of the first fold.
+            model: The fitted model of one fold.
             x: That fold's validation rows, prepared.
             n_folds: How many folds have been fitted: ``fit_s`` is the mean over them.
         """
