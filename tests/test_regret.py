@@ -37,7 +37,7 @@ def test_a_sweep_ends_when_the_bound_is_below_the_limit(tmp_path):
         store=f"sqlite:///{tmp_path}/tuner.db",
     )
     assert study.state == "COMPLETE"
-    assert "can hardly be improved by more than" in study.closed_reason
+    assert "can hardly be improved by more than" in (study.closed_reason or "")
     assert 20 <= len(study.trials) < 300
     store = open_store(study.store)
     log = [event for _, event in store.events(study.name)]
@@ -47,6 +47,7 @@ def test_a_sweep_ends_when_the_bound_is_below_the_limit(tmp_path):
     core = Scheduler(study.spec, NonePruner(study.spec.metric))
     for event in log:
         core.handle(event)
+    assert core.closed is not None
     assert core.closed.reason == "regret"
 
 
@@ -54,7 +55,8 @@ class Watch(RegretWatch):
     """One whose bound is what it is told."""
 
     def __init__(self, bounds):
-        self.asked, self.said = [], []
+        self.asked: list[int] = []
+        self.said: list[tuple[str, str]] = []
         self.core = Scheduler(SPEC, NonePruner(SPEC.metric))
         super().__init__(SPEC, self.core, lambda command, arguments: self.said.append((command, arguments["reason"])))
         self.bounds = iter(bounds)

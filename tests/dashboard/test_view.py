@@ -286,8 +286,10 @@ def test_the_best_is_a_feasible_one_as_soon_as_there_is_one(spec):
         view.fold([], [trial])
         if number == 2:
             best = view.snapshot().best
+            assert best is not None
             assert (best.trial, best.feasible, view.snapshot().feasible) == (2, False, 0)
     snapshot = view.snapshot()
+    assert snapshot.best is not None
     assert (snapshot.best.trial, snapshot.best.feasible, snapshot.feasible) == (5, True, 2)
     assert set(snapshot.history) <= {0.3, 0.4}
     assert snapshot.front is None

@@ -8,7 +8,7 @@ import pytest
 from tuner.samplers._regret import LEAST_TRIALS, RegretBound
 from tuner.space import Categorical, Constant, Float, SearchSpace
 from tuner.study import Metric
-from tuner.trial import Trial, TrialState
+from tuner.trial import ParamValue, Trial, TrialState
 
 SPACE = SearchSpace(
     {"kind": Categorical(["a", "b"]), "x": Float(0.0, 1.0), "y": Float(0.0, 1.0, when={"kind": "b"}), "c": Constant(1)}
@@ -19,11 +19,11 @@ def loss(params):
     return (params["x"] - 0.3) ** 2 + (0.02 if params["kind"] == "a" else (params["y"] - 0.7) ** 2)
 
 
-def trials(count, sign=1.0, scale=1.0, seed=1):
+def trials(count: int, sign: float = 1.0, scale: float = 1.0, seed: int = 1) -> list[Trial]:
     rng = np.random.default_rng(seed)
     found = []
     for number in range(count):
-        params = {"x": float(rng.random()), "kind": "ab"[int(rng.integers(2))], "c": 1}
+        params: dict[str, ParamValue] = {"x": float(rng.random()), "kind": "ab"[int(rng.integers(2))], "c": 1}
         if params["kind"] == "b":
             params["y"] = float(rng.random())
         found.append(Trial(number, TrialState.COMPLETE, params, {"loss": sign * scale * loss(params)}))
@@ -41,14 +41,14 @@ def test_it_is_silent_while_too_little_is_known():
 def test_it_lies_above_the_true_regret_and_falls_with_what_is_known(seed):
     bound = RegretBound(SPACE, Metric("loss"), seed)
     known = trials(120, seed=seed)
-    bounds = [bound(known[:n]) for n in (20, 60, 120)]
+    bounds = [bound(known[:n]) or 0.0 for n in (20, 60, 120)]
     regrets = [min(t.values["loss"] for t in known[:n]) for n in (20, 60, 120)]  # the optimum is 0
     assert all(b >= r for b, r in zip(bounds, regrets, strict=True))
     assert bounds[2] < bounds[0] / 3
 
 
 def test_it_is_in_the_metrics_unit_and_minds_its_goal():
-    plain = RegretBound(SPACE, Metric("loss"), 0)(trials(40))
+    plain = RegretBound(SPACE, Metric("loss"), 0)(trials(40)) or 0.0
     scaled = RegretBound(SPACE, Metric("loss"), 0)(trials(40, scale=1000.0))
     turned = RegretBound(SPACE, Metric("loss", "maximize"), 0)(trials(40, sign=-1.0))
     assert scaled == pytest.approx(1000.0 * plain, rel=1e-6)
