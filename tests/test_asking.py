@@ -230,6 +230,34 @@ def test_nothing_is_asked_ahead_where_suggestions_keep_nobody_waiting():
     assert not asking.ask_ahead(10, None)
 
 
+def test_time_before_anything_was_wanted_is_no_waiting():
+    sampler = Paced(took_s=0.0)
+    asking = Asking(sampler, lambda: sampler.clock_s)
+    for _ in range(20):
+        asking.observe(10)
+        sampler.clock_s += 1.0  # the executor is polled
+        asking.want(Suggest(len(sampler.numbers), 3))
+        asking.observe(7)
+        asking.ask(idle=False)
+    assert not asking.is_worth_it(10)
+
+
+def test_nothing_is_asked_ahead_in_virtual_time():
+    plan = spec(60, "asha")
+    core, sampler = driver_parts(plan)
+    asked: list[tuple[int, int]] = []
+    ask = sampler.ask
+
+    def noted(first, count):
+        asked.append((first, core._outstanding))
+        return ask(first, count)
+
+    sampler.ask = noted  # type: ignore[method-assign]
+    drive(sampler, plan, Simulated(nodes=8), [StudyOpened(0.0, plan)], core=core)
+    assert asked
+    assert all(outstanding > 0 for _, outstanding in asked)
+
+
 def test_nothing_is_asked_ahead_of_a_sampler_whose_suggestions_depend_on_the_order_of_calls():
     class Ordered(Paced):
         order_free = False

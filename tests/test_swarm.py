@@ -54,7 +54,7 @@ def test_the_swarm_finds_a_core_that_forgets_who_started_from_a_checkpoint(monke
 
     def careless(self, live, lane):
         begin(self, live, lane)
-        self._shelf.release(live.started_from)
+        self.shelf.release(live.started_from)
         live.started_from = None
 
     monkeypatch.setattr(Trials, "begin", careless)

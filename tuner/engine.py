@@ -11,8 +11,7 @@ where it holds up the workers, some are asked for ahead (``core.asking``).
 from __future__ import annotations
 
 import queue
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tuner.core.actions import Action, Close, Discard, Record, Scale, Start, Stop, Suggest, WakeAt
@@ -42,25 +41,26 @@ def replay(core: Scheduler, sampler: Sampler, events: Sequence[Event]) -> None:
         if isinstance(event, Suggested):
             suggestion = Suggestion(event.params, event.sampler_state, event.parent, event.note)
             sampler.replay(event.trial, suggestion)
-        for lesson in _lessons(core, sampler, event, core.handle(event)):
+        lessons: list[_Lesson] = []
+        _learn(core, sampler, event, core.handle(event), lessons)
+        for lesson in lessons:
             _teach(sampler, lesson)
 
 
 _Lesson = Informed | Reported | list[Trial]
 
 
-def _lessons(core: Scheduler, sampler: Sampler, event: Event, made: Sequence[Action]) -> Iterator[_Lesson]:
+def _learn(core: Scheduler, sampler: Sampler, event: Event, made: Sequence[Action], lessons: list[_Lesson]) -> None:
     """What the sampler is to learn of an event that the core has handled; the same live and on replay, event by event."""
-    kind = type(event)
-    if kind is Reported:
+    if isinstance(event, Reported):
         if sampler.wants_reports and core.counted:
-            yield event  # type: ignore[misc]
-    elif kind is Informed:
-        yield event  # type: ignore[misc]
+            lessons.append(event)
+    elif isinstance(event, Informed):
+        lessons.append(event)
     if made:
         finished = [a.entry for a in made if type(a) is Record and type(a.entry) is Trial and a.entry.state.finished]
         if finished:
-            yield finished
+            lessons.append(finished)
 
 
 def _teach(sampler: Sampler, lesson: _Lesson) -> None:
@@ -134,7 +134,7 @@ class Engine:
         for event in batch:
             made = self._core.handle(event)
             actions.extend(made)
-            lessons.extend(_lessons(self._core, self._sampler, event, made))
+            _learn(self._core, self._sampler, event, made, lessons)
         entries = [action.entry for action in actions if type(action) is Record]
         self._log.append(batch, entries)
         if self._on_commit is not None:
@@ -148,34 +148,48 @@ class Engine:
         return self._act(actions)
 
     def _act(self, actions: Sequence[Action]) -> Close | None:
-        by_kind: defaultdict[type, list[Any]] = defaultdict(list)
+        starts: list[Start] = []
+        stops: list[Stop] = []
+        others: list[Action] = []
         for action in actions:
-            if type(action) is not Record:
-                by_kind[type(action)].append(action)
-        for suggest in by_kind[Suggest]:
-            self._asking.want(suggest)
-        for wake in by_kind[WakeAt]:
-            self._wake_at = wake.at_s
-        for scale in by_kind[Scale]:
-            self._executor.scale(scale.bundles)
-        if starts := by_kind[Start]:
+            kind = type(action)
+            if kind is Start:
+                starts.append(action)  # type: ignore[arg-type]
+            elif kind is Stop:
+                stops.append(action)  # type: ignore[arg-type]
+            elif kind is not Record:
+                others.append(action)
+        closed = None
+        for action in others:
+            closed = self._act_otherwise(action) or closed
+        if starts:
             self._executor.start(starts)
-        if stops := by_kind[Stop]:
+        if stops:
             self._executor.stop(stops)
-        if discards := by_kind[Discard]:
-            self._executor.discard([checkpoint for discard in discards for checkpoint in discard.checkpoints])
-        return by_kind[Close][-1] if by_kind[Close] else None
+        return closed
+
+    def _act_otherwise(self, action: Action) -> Close | None:
+        if isinstance(action, Suggest):
+            self._asking.want(action)
+        elif isinstance(action, WakeAt):
+            self._wake_at = action.at_s
+        elif isinstance(action, Discard):
+            self._executor.discard(action.checkpoints)
+        elif isinstance(action, Scale):
+            self._executor.scale(action.bundles)
+        return action if isinstance(action, Close) else None
 
     def _gather(self) -> list[Event]:
         core, asking = self._core, self._asking
         asking.observe(core.in_flight)
-        idle = core.idle
+        idle = asking.wants and core.idle
         events: list[Event] = asking.ask(idle=idle) if asking.is_due(idle=idle) else []
         while not self._commands.empty():
             events.append(CommandReceived(self._executor.now_s(), *self._commands.get()))
-        if not events and not asking.is_due(idle=idle) and asking.ask_ahead(core.in_flight, core.may_suggest):
-            return list(self._executor.poll(self._executor.now_s()))
-        events.extend(self._polled(wait=not events and not asking.is_due(idle=idle)))
+        waits = not events and not asking.is_due(idle=idle)
+        if waits and asking.is_worth_it(core.in_flight) and asking.ask_ahead(core.in_flight, core.may_suggest):
+            waits = False
+        events.extend(self._polled(wait=waits))
         if not events:
             self._log.renew()
         return events

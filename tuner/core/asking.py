@@ -45,10 +45,12 @@ class Asking:
         self._waits = False
         self._short = False  # an ask ahead gave fewer than asked for; no more of them until something is learned
         self._last_s: float | None = None
+        self._running = 0
         self._idle_s = self._all_s = 0.0  # seconds of workers: idle for want of suggestions, and all; decaying
 
     def want(self, action: Suggest) -> None:
         """The core wants suggestions, or (count 0) none of those it wanted."""
+        self._pass_time()
         if action.count == 0:
             self._wanted = 0
             self._prepared.clear()
@@ -60,6 +62,11 @@ class Asking:
     def learned(self) -> None:
         """The sampler was told something: one that waited may have more."""
         self._waits = self._short = False
+
+    @property
+    def wants(self) -> bool:
+        """Whether something is wanted that has not come."""
+        return self._wanted > 0
 
     def is_due(self, *, idle: bool) -> bool:
         """Whether to ask now; a sampler that waits is asked again when it has learned something, or nothing else can happen."""
@@ -78,6 +85,7 @@ class Asking:
             count = min(self._wanted, self._size)
             first = self._next_number
             found, now_s = self._timed(count)
+            self._pass_time()
             for offset, one in enumerate(found):
                 events.append(Suggested(now_s, first + offset, one.params, one.state, one.parent, one.note))
             self._wanted -= len(found)
@@ -92,15 +100,24 @@ class Asking:
         return events
 
     def observe(self, running: int) -> None:
-        """``running`` attempts run: adds up for how long workers are busy, and for how long they wait for suggestions."""
+        """``running`` attempts run from now on, as far as is known."""
+        self._pass_time()
+        self._running = running
+
+    def _pass_time(self) -> None:
+        """Add up for how long workers were busy, and waited for suggestions, since the last time that either changed."""
         now_s = self._now_s()
-        if self._last_s is not None and now_s > self._last_s:
-            passed_s = now_s - self._last_s
+        passed_s = now_s - self._last_s if self._last_s is not None else 0.0
+        self._last_s = now_s
+        if passed_s > 0.0:
             keep = 0.5 ** (passed_s / self.HALF_LIFE_S)
             idle_s = passed_s * (0 if self._waits else self._wanted)
             self._idle_s = self._idle_s * keep + idle_s
-            self._all_s = self._all_s * keep + idle_s + passed_s * running
-        self._last_s = now_s
+            self._all_s = self._all_s * keep + idle_s + passed_s * self._running
+
+    def is_worth_it(self, running: int) -> bool:
+        """Whether workers wait so much that asking ahead is worth what it costs."""
+        return self._idle_s > self.WORTH * self._all_s and running >= self.FEWEST_RUNNING and self._sampler.order_free
 
     def ask_ahead(self, running: int, left: int | None) -> bool:
         """Ask for some more than is wanted, if that is worth it; whether there were any.
@@ -109,12 +126,12 @@ class Asking:
             running: Attempts that run.
             left: How many trials may still be suggested, those that were prepared included; None for any number.
         """
+        if not self.is_worth_it(running) or self._wanted or self._short:
+            return False
         n = len(self._prepared)
         most = max(1, running // self.ONE_AHEAD_FOR)
         lacking = (most if left is None else min(most, left)) - n
-        if lacking <= 0 or self._wanted or self._short or not self._sampler.order_free or running < self.FEWEST_RUNNING:
-            return False
-        if self._idle_s <= self.WORTH * self._all_s:
+        if lacking <= 0:
             return False
         before_s = self._now_s()
         found, now_s = self._timed(min(lacking, self._size))

@@ -36,6 +36,11 @@ class Shelf:
         self._leaving: dict[int, Checkpoint] = {}
 
     @property
+    def is_untidy(self) -> bool:
+        """Whether something may be discarded."""
+        return bool(self.dropped or self._leaving)
+
+    @property
     def places(self) -> frozenset[str]:
         """Where everything lies that is needed."""
         return frozenset(self._uses)

@@ -118,7 +118,8 @@ class Scheduler:
         if kind is not ev.StudyResumed and event.at_s > self._time.last_at:
             self._time.last_at = event.at_s
         self._HANDLERS[kind](self, event)
-        self._trials.tidy(suggesting=self._outstanding > 0)
+        if self._trials.shelf.is_untidy:
+            self._trials.tidy(suggesting=self._outstanding > 0)
         return out
 
     def _opened(self, event: ev.StudyOpened) -> None:

@@ -47,6 +47,7 @@ class Trials:
     Attributes:
         live: Those that are not finished, by number; finished ones are forgotten, the store has them.
         backlog: Those of them that can be started.
+        shelf: Which checkpoints are needed.
         progress: What the limits look at.
         n_suggested: The next trial's number.
         over: Whether the sweep is ending: nothing is tried again.
@@ -62,7 +63,7 @@ class Trials:
         self.out: list[Action] = []
         self._spec, self._pruner, self._room, self._time = spec, pruner, room, time
         self._metric = spec.metric.name
-        self._shelf = Shelf(spec.keep, lambda trial: standing(trial, spec.metric))
+        self.shelf = Shelf(spec.keep, lambda trial: standing(trial, spec.metric))
 
     # -- what happens -----------------------------------------------------------------------------------------------
 
@@ -76,7 +77,7 @@ class Trials:
         live = LiveTrial(event.trial, event.params, self._room.sizing.base)
         if event.parent is not None:
             live.checkpoint = self.checkpoint_of(event.parent)
-            self._shelf.hold(live.checkpoint)
+            self.shelf.hold(live.checkpoint)
         self.live[event.trial] = live
         self._pruner.admit(event.trial)
         self.backlog.add(live)
@@ -86,7 +87,7 @@ class Trials:
     def begin(self, live: LiveTrial, lane: int) -> None:
         """Start the trial's next attempt."""
         live.begin_attempt(lane)
-        self._shelf.hold(live.started_from)
+        self.shelf.hold(live.started_from)
         seed = trial_seed(self._spec.seed, live.number)
         self.out.append(Start(live.number, live.attempts, live.params, live.grant, lane, seed, live.started_from))
 
@@ -134,13 +135,13 @@ class Trials:
         """An attempt saved a checkpoint."""
         live, saved = self.current(event), event.checkpoint
         if live is None or (live.saved_step is not None and saved.step <= live.saved_step):
-            if not self._shelf.needs(saved):
+            if not self.shelf.needs(saved):
                 self.out.append(Discard((saved,)))
             return
         if live.attempt_started_at is None:
             self._mark_started(live, event.at_s, None)
-        self._shelf.hold(saved)
-        self._shelf.release(live.checkpoint)
+        self.shelf.hold(saved)
+        self.shelf.release(live.checkpoint)
         live.checkpoint, live.saved_step = saved, saved.step
 
     def finished(self, event: ev.Finished) -> None:
@@ -211,20 +212,20 @@ class Trials:
     def checkpoint_of(self, trial: int) -> Checkpoint | None:
         """The latest checkpoint of a trial, running or finished; None when it has none or none was kept."""
         live = self.live.get(trial)
-        return live.checkpoint if live is not None else self._shelf.of_finished(trial)
+        return live.checkpoint if live is not None else self.shelf.of_finished(trial)
 
     @property
     def places(self) -> frozenset[str]:
         """Where the checkpoints lie that are needed still."""
-        return self._shelf.places
+        return self.shelf.places
 
     def tidy(self, *, suggesting: bool) -> None:
         """Discard what is not needed any more, once the event is dealt with."""
         if not suggesting:
-            self._shelf.let_go()
-        if self._shelf.dropped:
-            self.out.append(Discard(tuple(self._shelf.dropped)))
-            self._shelf.dropped.clear()
+            self.shelf.let_go()
+        if self.shelf.dropped:
+            self.out.append(Discard(tuple(self.shelf.dropped)))
+            self.shelf.dropped.clear()
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
@@ -236,7 +237,7 @@ class Trials:
         live.end_attempt(at_s, usage)
         if self._spec.prices is not None:
             self.progress.charge(cost_of(live.grant, live.wall_s - before_s, self._spec.prices))
-        self._shelf.release(live.started_from)
+        self.shelf.release(live.started_from)
         live.started_from = None
 
     def _pause(self, live: LiveTrial) -> None:
@@ -287,8 +288,8 @@ class Trials:
         trial = live.row(state, values=values, finished_at=at_s, failure=failure, violation=violation)
         if live.checkpoint is not None:
             if live.saved_step is not None:
-                self._shelf.keep(trial, live.checkpoint)
-            self._shelf.release(live.checkpoint)
+                self.shelf.keep(trial, live.checkpoint)
+            self.shelf.release(live.checkpoint)
         self._pruner.finish(trial)
         if not cut_short:  # one that the sweep's end cut short says nothing against going on, should it be resumed
             self.progress.observe(trial)
