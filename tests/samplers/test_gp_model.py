@@ -173,6 +173,48 @@ def test_a_foretold_end_is_as_uncertain_as_curves_cross():
     assert early > 5 * late > 0.0
 
 
+def test_what_is_kept_of_long_curves_foretells_the_same():
+    rng = np.random.default_rng(3)
+    whole, short, ends = Curves(), Curves(), {}
+    for trial in range(30):
+        ends[trial] = float(rng.random())
+        for step in range(1, 201):
+            for curves in (whole, short):
+                curves.add(trial, step, ends[trial] + 1.0 / step)
+        short.end(trial)
+    stopped = {99: Partial(30, 0.9), 98: Partial(117, 0.2)}
+    one, other = whole.predict(ends, stopped), short.predict(ends, stopped)
+    for trial in stopped:
+        assert one[trial] == pytest.approx(other[trial], abs=0.02)
+
+
+def test_only_the_newest_curves_are_kept(monkeypatch):
+    monkeypatch.setattr("tuner.samplers._gp_curves._CURVES", 10)
+    rng = np.random.default_rng(4)
+    one, other = Curves(), Curves()
+    ends = {trial: float(rng.random()) for trial in range(30)}
+    for trial, end in ends.items():
+        for curves in (one, other):
+            curves.add(trial, 1, end + 0.3 * float(rng.random()) * (trial < 20))
+    for trial in ends:
+        one.end(trial)
+    for trial in reversed(ends):
+        other.end(trial)
+    stopped = {99: Partial(1, 0.5)}
+    assert (
+        one.predict(ends, stopped)
+        == other.predict(ends, stopped)
+        == {99: (pytest.approx(0.5), pytest.approx(0.0, abs=0.1))}
+    )
+
+
+def test_a_retry_that_reports_again_is_where_the_first_came():
+    curves = Curves()
+    for step, value in ((1, 0.9), (2, 0.8), (3, 0.7), (1, 0.9), (2, 0.8)):
+        curves.add(0, step, value)
+    assert curves.reached(0) == Partial(3, 0.7)
+
+
 def test_what_was_stopped_early_is_not_taken_for_as_good_as_what_was_not():
     """Among those that looked good an early value tells nothing; of one that looked bad it still does."""
     rng = np.random.default_rng(2)

@@ -93,6 +93,7 @@ class Records:
                 self._curves.add(trial.number, partial.step, partial.value)
         elif trial.failure is not None and trial.failure.kind == FailureKind.INVALID_PARAMS:
             self.invalid[trial.number] = row
+        self._curves.end(trial.number)
 
     def _signed(self, k: int, value: float) -> float:
         return value if self.problem.metrics[k].goal == "minimize" else -value
