@@ -10,10 +10,10 @@ import pytest
 from tuner.cluster.wire import LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import encode_outcome
-from tuner.core.events import Finished, NodeJoined, NodeLost, Reported, Started
+from tuner.core.events import Checkpointed, Finished, NodeJoined, NodeLost, Reported, Started
 from tuner.executors._ray_board import DOUBT_S, HELD_S, KILL_CONFIRM_S, LARGEST_BATCH, Board, Lease, Task
 from tuner.resources import Node, Resources
-from tuner.trial import Completed, Failed, FailureKind, Pruned
+from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Pruned
 
 CRASH = Failed(FailureKind.WORKER_LOST, "crashed")
 ONE_CPU = Resources(cpu=1.0)
@@ -43,8 +43,8 @@ def news(
 class Books:
     """A board with all that it has wanted done."""
 
-    def __init__(self, silence_s: float = 100.0) -> None:
-        self.board = Board(Lease(silence_s, stop_grace_s=10.0))
+    def __init__(self, silence_s: float = 100.0, on_disk: Sequence[Checkpoint] = ()) -> None:
+        self.board = Board(Lease(silence_s, stop_grace_s=10.0), lambda key: on_disk)
         self.board.see_nodes([Node("n", Resources(8, 0, 1000))], set(), 0.0)
         self.events: list[Any] = []
         self.sent: list[Task] = []
@@ -309,3 +309,39 @@ def test_only_attempts_that_may_be_long_are_announced(books):
         books.do("returned", books.sent[-1].number, Returned("n", [result(trial - 1, wall_s=0.001)]), now_s=2.0)
         books.add(start(trial))
     assert not books.sent[-1].announce
+
+
+def saved(trial: int, first: int, *steps: int) -> Result:
+    told: list[Any] = [(step, (f"{trial}/1-{step}", 1.0)) for step in steps]
+    usage = [1.0, 0.0, 0.01, None, None]
+    return Result((trial, 1), encode_outcome(Completed({"loss": 1.0})), usage, b"", (first, told))
+
+
+def test_checkpoints_keep_their_place_among_the_reports():
+    books = Books()
+    task = books.add(start(0))
+    told: list[Any] = [(1, ("a", 2.0)), (1, {"loss": 0.5}), (2, ("b", 2.0))]
+    books.do("hear", News(task.number, "n", (0, 1), 0.5, (0, told), (), None), now_s=2.0)
+    events = [event for event in books.of(0) if not isinstance(event, Started)]
+    assert [type(event) for event in events] == [Checkpointed, Reported, Checkpointed]
+    assert events[0].checkpoint == Checkpoint(1, "a", 2.0)
+
+
+def test_checkpoints_that_come_twice_are_told_once():
+    books = Books()
+    task = books.add(start(0))
+    told: list[Any] = [(1, ("0/1-1", 1.0))]
+    books.do("hear", News(task.number, "n", (0, 1), 0.5, (0, told), (), None), now_s=2.0)
+    books.do("returned", task.number, Returned("n", [saved(0, 0, 1, 2)]), now_s=3.0)
+    steps = [event.checkpoint.step for event in books.of(0) if isinstance(event, Checkpointed)]
+    assert steps == [1, 2]
+
+
+def test_what_a_dead_worker_saved_and_could_not_tell_of_is_told_before_its_end():
+    books = Books(on_disk=[Checkpoint(1, "a"), Checkpoint(2, "b")])
+    task = books.add(start(0))
+    told: list[Any] = [(1, ("a", 0.0)), (1, {"loss": 0.5})]
+    books.do("hear", News(task.number, "n", (0, 1), 0.5, (0, told), (), None), now_s=2.0)
+    books.do("failed", task.number, CRASH, now_s=3.0)
+    assert [type(event) for event in books.of(0)] == [Started, Checkpointed, Reported, Checkpointed, Finished]
+    assert books.of(0)[-2].checkpoint == Checkpoint(2, "b")

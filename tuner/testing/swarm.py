@@ -41,6 +41,8 @@ from tuner.trial import Trial
 GRACE_S = 5.0
 COST = 1200.0  # of 12 nodes with 8 CPUs each one grace costs 480, less than half of it
 LINEAGE = "tuner.testing.swarm:Lineage"
+POPULATION = 4
+PBT = {"population": POPULATION, "interval": 2}
 PRUNERS = [
     PluginSpec("none"),
     PluginSpec("median"),
@@ -153,14 +155,20 @@ def _spec(chance: random.Random, seed: int, trials: int) -> StudySpec:
     )
     if limits.trials is None and limits.time_s is None:
         limits = replace(limits, time_s=60.0)
+    if limits.trials is not None and limits.trials >= POPULATION and chance.random() < 0.1:
+        sampler, pruner = PluginSpec("pbt", PBT), PluginSpec("pbt", PBT)
+    elif limits.trials is not None:
+        sampler, pruner = PluginSpec(chance.choice(["random", LINEAGE, "grid"])), chance.choice(PRUNERS)
+    else:
+        sampler, pruner = PluginSpec(LINEAGE), chance.choice(PRUNERS)
     space = SearchSpace({"x": Float(0.0, 1.0), "n": Int(1, 8), "kind": Categorical(["a", "b"])})
     return StudySpec(
         name=f"swarm-{seed}",
         metrics=(Metric("loss", "minimize", chance.choice([None, None, 0.2])),),
         space=space,
         objective=PluginSpec("model"),
-        sampler=PluginSpec(chance.choice(["random", LINEAGE, "grid"]), {}) if limits.trials else PluginSpec(LINEAGE),
-        pruner=chance.choice(PRUNERS),
+        sampler=sampler,
+        pruner=pruner,
         limits=limits,
         resources=ResourceRequest(cpu=chance.choice([None, 0.5, 1.0]), memory_mib=chance.choice([None, 512.0])),
         retry=Retry(max=chance.randint(0, 4)),
