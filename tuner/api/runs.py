@@ -16,7 +16,7 @@ from tuner import plugins, provenance
 from tuner.api.options import Observer, RunOptions
 from tuner.api.prior import Recalled, recall
 from tuner.api.regret import RegretWatch
-from tuner.api.sampling import build_sampler, check_training, with_first
+from tuner.api.sampling import CONTINUING, build_sampler, check_training, with_first, without_checkpoints
 from tuner.api.signals import Interrupts
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
@@ -241,7 +241,8 @@ class _Run:
         model, error = self._finalize(study)
         if model is not None:
             self._log.set_model(str(model.path))
-        self._log.close("COMPLETE", closed.message)
+        log = self._log.read() if self._parts.spec.sampler.type in CONTINUING else ()
+        self._log.close("COMPLETE", closed.message + without_checkpoints(self._parts.spec, log))
         return Study(self._name, self._url, model=model, model_error=error)
 
     def _finalize(self, study: Study) -> tuple[FinalModel | None, str | None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
 from tuner import plugins
+from tuner.core.events import Checkpointed, Event
 from tuner.core.ports import Objective, Problem, Pruner, Sampler
 from tuner.errors import SweepError
 from tuner.samplers._brackets import by_bracket
@@ -15,9 +16,10 @@ from tuner.study import FirstTrial, StudySpec
 from tuner.sweep import DEFAULTS_NOTE
 from tuner.trial import Trial
 
-__all__ = ["build_sampler", "check_training", "with_first"]
+__all__ = ["CONTINUING", "build_sampler", "check_training", "with_first", "without_checkpoints"]
 
-_CONTINUING = ("pbt", "pbt_replay")
+CONTINUING = ("pbt", "pbt_replay")
+"""Samplers whose trials go on from others' checkpoints."""
 
 
 def build_sampler(spec: StudySpec, pruner: Pruner) -> Sampler:
@@ -41,7 +43,7 @@ def check_training(spec: StudySpec, objective: Objective) -> None:
     Raises:
         SweepError: The objective is known to save none.
     """
-    if spec.sampler.type in _CONTINUING and objective.checkpoints is False:
+    if spec.sampler.type in CONTINUING and objective.checkpoints is False:
         raise SweepError(
             f"the sampler {spec.sampler.type!r} continues trials from checkpoints, and this objective saves none",
             path="sampler",
@@ -49,6 +51,13 @@ def check_training(spec: StudySpec, objective: Objective) -> None:
             expected="an objective that calls context.save_checkpoint, or one with a fidelity that can be continued",
             hint="use another sampler, such as tpe with the pruner asha",
         )
+
+
+def without_checkpoints(spec: StudySpec, events: Iterable[Event]) -> str:
+    """What a person must know at the end of population based training in which no checkpoint came; empty else."""
+    if spec.sampler.type not in CONTINUING or any(isinstance(event, Checkpointed) for event in events):
+        return ""
+    return "; no trial saved a checkpoint, so that copies and paused trials began anew (context.save_checkpoint)"
 
 
 def with_first(spec: StudySpec, first: Sequence[FirstTrial], known: Sequence[Trial]) -> StudySpec:
