@@ -76,7 +76,7 @@ class GeneticSampler(OptunaAdapter):
             )
         options = {**genes, **more, "crossover": crossover, "mutation": mutation}
         self._generation = f"{kind.__name__}:generation"
-        super().__init__(problem, lambda seed: kind(**options, seed=seed), joint="unconditional")  # type: ignore[call-arg]
+        super().__init__(problem, lambda seed: kind(**options, seed=seed), joint=True)  # type: ignore[call-arg]
 
     def _try(self, row: Row, sampler: BaseSampler) -> dict[str, ParamValue] | None:
         try:

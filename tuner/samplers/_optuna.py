@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
@@ -31,40 +30,14 @@ from tuner.samplers._distributions import NotANumber, columns_of
 from tuner.samplers._native import SpaceDrawer, trial_key
 from tuner.samplers._seen import Seen
 from tuner.samplers._storage import DriverStorage, Row
-from tuner.space import Constant, SearchSpace
+from tuner.space import Constant
 from tuner.study import Constraint, trial_seed
 from tuner.trial import FailureKind, Params, ParamValue, Trial, TrialState
 
-__all__ = ["Joint", "OptunaAdapter", "groups_of", "quiet"]
+__all__ = ["OptunaAdapter", "quiet"]
 
 TRIES = 8
 """How often a sampler may suggest what cannot be taken for one trial before a uniform draw takes its place."""
-
-Joint = Literal["inferred", "declared", "unconditional"]
-
-
-def groups_of(
-    space: SearchSpace, distributions: Mapping[str, BaseDistribution], joint: Joint
-) -> dict[str, dict[str, BaseDistribution]]:
-    """What is sampled jointly, by the name of the first parameter of each group.
-
-    A group are the parameters with the same conditions, which are always active together. Its members have the same
-    parents, all of them declared before its first member, so at that one it is known whether the group is active.
-    """
-    members: dict[str, list[str]] = {}
-    for name, distribution in space.items():
-        rows = {parent: _canonical(condition) for parent, condition in (distribution.when or {}).items()}
-        members.setdefault(json.dumps(rows, sort_keys=True), []).append(name)
-    groups = {}
-    for names in members.values():
-        sampled = sorted(n for n in names if n in distributions and not distributions[n].single())
-        if sampled and joint != "inferred" and (joint == "declared" or not space[names[0]].when):
-            groups[names[0]] = {name: distributions[name] for name in sampled}
-    return groups
-
-
-def _canonical(condition: Any) -> Any:
-    return dict(condition) if isinstance(condition, Mapping) else condition
 
 
 class _Study(optuna.Study):
@@ -91,10 +64,8 @@ class OptunaAdapter(Sampler):
         problem: The space, the metrics (one direction each), the constraints and the seed.
         make: Seed -> a new sampler. Called once here, so that wrong options are found before anything runs, and then once
             for every suggestion.
-        joint: What is sampled jointly: ``inferred`` leaves it to the sampler; ``declared`` asks for each group of
-            parameters that are active together; ``unconditional`` does so for those that are always active, and samples
-            the others one by one.
-        dropped: Attributes that the sampler writes for other processes to see, by the beginnings of their names; not kept.
+        joint: Whether the parameters that are always active are sampled jointly from the first trial on, and the others one by
+            one; if not, the sampler infers from the finished trials what it samples jointly.
         reseeded: Whether every suggestion is made by a new sampler. When False one sampler serves them all: what it keeps
             outside of trials and attributes is then lost on a resume.
 
@@ -107,8 +78,7 @@ class OptunaAdapter(Sampler):
         problem: Problem,
         make: Callable[[int], BaseSampler],
         *,
-        joint: Joint = "inferred",
-        dropped: tuple[str, ...] = (),
+        joint: bool = False,
         reseeded: bool = True,
     ) -> None:
         self._problem, self._space, self._make, self._reseeded = problem, problem.space, make, reseeded
@@ -117,9 +87,9 @@ class OptunaAdapter(Sampler):
         self._prior = 0  # rows of earlier studies: trial n is row n + prior
         self._columns = columns_of(problem.space)
         self._distributions = {name: column.distribution for name, column in self._columns.items()}
-        self._joint = joint
-        self._groups = groups_of(problem.space, self._distributions, joint)
-        self._storage = DriverStorage(dropped)
+        always = sorted(n for n, d in self._distributions.items() if not d.single() and not problem.space[n].when)
+        self._together = {name: self._distributions[name] for name in always} if joint else None
+        self._storage = DriverStorage()
         goals = {"minimize": StudyDirection.MINIMIZE, "maximize": StudyDirection.MAXIMIZE}
         self._storage.create_new_study([goals[metric.goal] for metric in problem.metrics])
         try:
@@ -229,17 +199,14 @@ class OptunaAdapter(Sampler):
 
     def _sample(self, row: Row, sampler: BaseSampler) -> dict[str, ParamValue]:
         row.params, row.distributions = {}, {}
-        relative: Mapping[str, Any] = {}
-        if self._joint == "inferred":
+        wanted = self._together
+        if wanted is None:
             wanted = sampler.infer_relative_search_space(self._study, row)
-            relative = sampler.sample_relative(self._study, row, wanted)
+        relative: Mapping[str, Any] = sampler.sample_relative(self._study, row, dict(wanted))
         chosen: dict[str, ParamValue] = {}
         for name in self._space:
-            if not self._space.is_active(name, chosen):
-                continue
-            if name in self._groups:  # the first of a group: its parents are chosen, and its members follow
-                relative = {**relative, **sampler.sample_relative(self._study, row, dict(self._groups[name]))}
-            chosen[name] = self._value(name, row, sampler, relative)
+            if self._space.is_active(name, chosen):
+                chosen[name] = self._value(name, row, sampler, relative)
         return chosen
 
     def _value(self, name: str, row: Row, sampler: BaseSampler, relative: Mapping[str, Any]) -> ParamValue:

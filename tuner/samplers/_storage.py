@@ -47,18 +47,14 @@ class Row(FrozenTrial):
 class DriverStorage(BaseStorage):
     """Holds one study, whose id is 0, and whose trials' ids are their numbers.
 
-    Args:
-        dropped: Attributes whose names begin with one of these are not kept.
-
     Attributes:
         rows: The trials by number.
         written: Study attributes written since it was last emptied.
     """
 
-    def __init__(self, dropped: tuple[str, ...] = ()) -> None:
+    def __init__(self) -> None:
         self.rows: list[Row] = []
         self.written: dict[str, Any] = {}
-        self._dropped = dropped
         self._name = ""
         self._directions: list[StudyDirection] = []
         self._study_attrs: dict[str, Any] = {}
@@ -142,10 +138,9 @@ class DriverStorage(BaseStorage):
         """Kept nowhere, as those of the study."""
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keep an attribute of a trial, unless it is one of those to drop."""
-        if not key.startswith(self._dropped):
-            row = self.rows[trial_id]
-            row.system_attrs = {**row.system_attrs, key: value}
+        """Keep an attribute of a trial."""
+        row = self.rows[trial_id]
+        row.system_attrs = {**row.system_attrs, key: value}
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """The trial itself, not a copy."""
