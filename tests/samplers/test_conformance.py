@@ -17,7 +17,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "nsga2": {"population_size": 5},
     "nsga3": {"population_size": 5},
     "pbt": {"population": 100},  # what comes after the first members is tested beside it
-    "partial_fixed": {"fixed": {}, "base": "random"},
+    "partial_fixed": {"fixed": {}},
 }
 
 

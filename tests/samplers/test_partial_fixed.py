@@ -21,7 +21,7 @@ def build(space: SearchSpace, fixed: Any, base: Any = "random") -> Any:
     )
 
 
-@pytest.mark.parametrize("base", ["random", "qmc", {"type": "nsga2", "population_size": 4}], ids=str)
+@pytest.mark.parametrize("base", ["tpe", "random", "qmc", {"type": "nsga2", "population_size": 4}], ids=str)
 def test_fixed_parameters_keep_their_value_and_conditions_follow(base):
     sampler = build(CONDITIONAL, {"model": "tree", "booster": "dart"}, base)
     for suggestion in sampler.ask(0, 20):
@@ -69,6 +69,7 @@ def test_wished_trials_with_other_values_are_kept_from_the_base():
         ({"model": "linear", "penalty": "l1", "solver": "lbfgs"}, "random", "sampler.fixed", "nothing is allowed"),
         ({}, "tpee", "sampler.base", "tpee"),
         ({}, {"n": 1}, "sampler.base", "names no sampler"),
+        ({}, "pbt", "sampler.base", "cannot be the base"),
         ({}, {"type": "nsga2", "population_size": 1}, "sampler.base.population_size", "too small"),
         ({}, "grid", "parameters.rate_drop", "grid"),
     ],

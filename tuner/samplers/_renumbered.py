@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tuner.core.ports import Sampler, Suggestion
@@ -14,7 +14,7 @@ __all__ = ["Renumbered"]
 class Renumbered:
     """The calls of the sampler port, with the study's numbers outside and the sampler's own, from 0 without gaps, inside.
 
-    Trials that it was never asked for are passed over. Not for samplers that want reports or name parents.
+    Trials that it was never asked for are passed over. Not for samplers that name parents.
 
     Args:
         sampler: New.
@@ -40,6 +40,11 @@ class Renumbered:
         mine = [replace(t, number=self._inside.pop(t.number)) for t in trials if t.number in self._inside]
         if mine:
             self.sampler.tell(mine)
+
+    def report(self, trial: int, step: int, values: Mapping[str, float]) -> None:
+        """Tell of a report, if it was asked for the trial."""
+        if trial in self._inside:
+            self.sampler.report(self._inside[trial], step, values)
 
     def replay(self, number: int, suggestion: Suggestion) -> None:
         """Take a suggestion back from the log."""

@@ -16,6 +16,8 @@ from tuner.trial import ParamValue, Trial
 
 __all__ = ["PartialFixedSampler"]
 
+_MOVING = ("pbt", "pbt_replay")
+
 
 class PartialFixedSampler(Sampler):
     """Chooses by ``base`` in the space in which the fixed parameters are constants.
@@ -40,6 +42,7 @@ class PartialFixedSampler(Sampler):
         self._fixed = {name: d for name, d in self._space.items() if name in fixed}
         sampler = _built(base, replace(problem, space=self._space))
         # What it promises is the base's to say.
+        self.wants_reports = sampler.wants_reports  # type: ignore[misc]
         self.order_free = sampler.order_free  # type: ignore[misc]
         self.across_brackets = sampler.across_brackets  # type: ignore[misc]
         self._base = Renumbered(sampler)
@@ -56,6 +59,10 @@ class PartialFixedSampler(Sampler):
     def tell(self, trials: Sequence[Trial]) -> None:
         """The base of the trials that keep to the fixed values."""
         self._base.tell(trials)
+
+    def report(self, trial: int, step: int, values: Mapping[str, float]) -> None:
+        """Likewise."""
+        self._base.report(trial, step, values)
 
     def inform(self, trials: Sequence[Trial]) -> None:
         """Likewise."""
@@ -131,7 +138,7 @@ def _built(base: str | Mapping[str, Any], problem: Problem) -> Sampler:
         if error.path is not None and (error.path + ".").startswith("sampler."):
             error.path = f"sampler.base{error.path.removeprefix('sampler')}"
         raise
-    if sampler.wants_reports:
+    if spec.type in _MOVING:
         raise SweepError(
             f"{spec.type!r} cannot be the base: it changes parameters while trials run",
             path="sampler.base",
