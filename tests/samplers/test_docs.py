@@ -18,7 +18,7 @@ limits: {trials: 50}
 parameters:
   learning_rate: {low: 0.001, high: 1.0, log: true}
   subsample: {low: 0.1, high: 1.0}
-  momentum: {low: 0.0, high: 0.9}
+  momentum: {low: 0.0, high: 0.9, step: 0.1}
   booster: [gbtree, dart]
   max_depth: {low: 1, high: 8}
 """
