@@ -130,3 +130,12 @@ def test_draws_stay_uniform_among_what_is_left():
         assert params is not None
         counts[int(params["a"] or 0)] += 1
     assert min(counts.values()) > 900
+
+
+def test_asking_whether_anything_is_left_of_a_long_space_counts_nothing():
+    space = SearchSpace({"a": Int(0, 10**9), "b": Int(0, 9)}, forbidden=[{"a": {"high": 10**9 - 1}}])
+    seen = Seen(space, noisy=False)
+    for k in range(10):
+        seen.add({"a": 10**9, "b": k})
+        assert not seen.exhausted
+    assert "_all" not in vars(seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from random import Random
@@ -18,6 +19,9 @@ __all__ = ["Seen"]
 
 _DRAWS = 64
 """How many draws in a row may be seen ones before the combinations are gone through."""
+
+_SOON = 1_000_000
+"""Up to how many combinations, conditions aside, ``exhausted`` counts at once."""
 
 _Position = Callable[[Any], int | None]
 """Value -> its position among the parameter's values, from 0; None for what is none of them."""
@@ -47,6 +51,7 @@ class Seen:
         if self.active:
             chosen = ((name, d) for name, d in space.items() if not isinstance(d, Constant) and d.n_values != 1)
             self._axes = [(name, (d.n_values or 1) + 1, _position(d)) for name, d in chosen]
+        self._product = math.prod(base - 1 for _, base, _ in self._axes)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -63,8 +68,11 @@ class Seen:
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing is left. False where the combinations cannot be counted."""
-        return self.active and bool(self._keys) and self._all is not None and len(self._keys) >= self._all.total
+        """Whether nothing is left. False where the combinations cannot be counted; of very many it is known only once
+        ``draw`` or ``fresh`` had to look, as counting may take seconds where conditions are entangled."""
+        if not self._keys or (self._product > _SOON and "_all" not in vars(self)):
+            return False
+        return self._all is not None and len(self._keys) >= self._all.total
 
     def draw(self, drawer: SpaceDrawer, rng: Random) -> Params | None:
         """A uniform draw among what was not seen; None when nothing is left.
