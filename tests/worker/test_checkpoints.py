@@ -140,6 +140,16 @@ def test_checkpoints_at_a_url_go_there_and_come_back(tmp_path):
         keeper.fetch(other, tmp_path)
 
 
+def test_what_an_earlier_study_of_that_name_left_is_not_inherited(keeper):
+    import os
+
+    place = kept(keeper, "0/1-50")
+    os.utime(place, (1_000_000_000, 1_000_000_000))
+    keeper.mark()
+    kept(keeper, "0/1-2")
+    assert [checkpoint.step for checkpoint in keeper.inherit(0, 1)] == [2]
+
+
 def test_what_other_attempts_write_is_left_alone_when_one_has_died(keeper):
     draft = keeper.draft("0/11-5", keeper.root)
     place = kept(keeper, "0/11-4")

@@ -115,7 +115,6 @@ def run_sweep(
             _tell(observer, note)
         _tell(observer, "starting the workers")
         executor.open(spec, parts.objective, *_folders(url, spec.name))
-        executor.tidy(())  # what a study of that name left behind that is in the store no more
         facts = provenance.collect(sweep.text, sweep.file, parts.objective.describe())
         facts = {**facts, "executor": {"type": where.type, "options": dict(where.options)}}
         facts |= {"prior": known.notes} if known.notes else {}

@@ -66,7 +66,7 @@ class StudyKeeper(Keeper, Protocol):
     """What the driver needs besides."""
 
     def inherit(self, trial: int, attempt: int) -> Sequence[Checkpoint]:
-        """What an attempt that has died has kept, by step; what it was writing is removed."""
+        """What an attempt that has died has kept since the driver left its mark, by step; what it was writing is removed."""
 
     def discard(self, places: Collection[str]) -> None:
         """Remove these; what is gone already, cannot be removed or lies elsewhere is passed over."""
@@ -113,6 +113,7 @@ class FolderKeeper:
         self.root = root.expanduser().absolute()
         self._made: list[Path] = []
         self._mark: str | None = None
+        self._since_s = 0.0  # by the file system's own clock
 
     def draft(self, name: str, scratch: Path) -> Path:
         """See ``Keeper``. On the root's own file system, so that it can be renamed."""
@@ -154,7 +155,8 @@ class FolderKeeper:
             step = path.name.partition("-")[2]
             if step.removeprefix("-").isdecimal():
                 with contextlib.suppress(OSError):
-                    found.append(Checkpoint(int(step), str(path), size_mib(path)))
+                    if path.stat().st_mtime >= self._since_s:  # else another study of that name left it
+                        found.append(Checkpoint(int(step), str(path), size_mib(path)))
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
     def discard(self, places: Collection[str]) -> None:
@@ -184,6 +186,7 @@ class FolderKeeper:
         self.root.mkdir(parents=True, exist_ok=True)
         mark = self._mark = f"{_MARK}-{uuid.uuid4().hex}"
         (self.root / mark).touch()
+        self._since_s = (self.root / mark).stat().st_mtime
         return mark
 
     def sees(self, mark: str) -> bool:
