@@ -65,9 +65,18 @@ def test_trials_of_the_same_study_in_another_time_are_reused_and_its_best_is_tri
 
 def test_the_sampler_is_told_before_it_chooses_and_again_on_a_resume(store, monkeypatch):
     heard: list[Any] = []
-    tell, ask = RandomSampler.inform, RandomSampler.ask
-    monkeypatch.setattr(RandomSampler, "inform", lambda self, trials: (heard.append(len(trials)), tell(self, trials)))
-    monkeypatch.setattr(RandomSampler, "ask", lambda self, a, b: (heard.append("ask"), ask(self, a, b))[1])
+    inform, ask = RandomSampler.inform, RandomSampler.ask
+
+    def informed(self: RandomSampler, trials: Any) -> None:
+        heard.append(len(trials))
+        inform(self, trials)
+
+    def asked(self: RandomSampler, first: int, count: int) -> Any:
+        heard.append("ask")
+        return ask(self, first, count)
+
+    monkeypatch.setattr(RandomSampler, "inform", informed)
+    monkeypatch.setattr(RandomSampler, "ask", asked)
     run(store, "before")
     heard.clear()
     run(store, "after", prior="before", trials=3)
