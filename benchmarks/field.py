@@ -50,9 +50,11 @@ class Level:
         return self.dear_seeds if task in self.dear_tasks else 0
 
 
-def races(levels: Sequence[Level], contestants: Mapping[str, Contestant], base: int) -> Iterator[tuple[str, Race]]:
+def races(
+    levels: Sequence[Level], contestants: Mapping[str, Contestant], base: int, most: int | None
+) -> Iterator[tuple[str, Race]]:
     """Every run, seed by seed, so that whatever is left for lack of time is the last seeds of all."""
-    for seed in range(max(level.seeds for level in levels)):
+    for seed in range(min(max(level.seeds for level in levels), most or 10**6)):
         for level in levels:
             for name, contestant in contestants.items():
                 for task in level.tasks:
@@ -72,6 +74,7 @@ def arguments(description: str) -> argparse.Namespace:
     parser.add_argument(
         "--levels", type=lambda text: [int(part) for part in text.split(",")], help="these workers only"
     )
+    parser.add_argument("--seeds", type=int, help="no more than so many seeds")
     parser.add_argument("--again", action="store_true", help="run what was run before as well")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no run after so long")
     parser.add_argument("--report-only", action="store_true", help="run nothing: results from the runs that are kept")
@@ -92,7 +95,9 @@ def fill(
             del chosen[who]
     wanted = [level for level in levels if options.levels is None or level.workers in options.levels]
     until = time.time() + 60 * options.minutes
-    left = ledger.make(book, races(wanted, chosen, options.seed), options.data, until=until, again=options.again)
+    left = ledger.make(
+        book, races(wanted, chosen, options.seed, options.seeds), options.data, until=until, again=options.again
+    )
     if left:
         print(f"{left} runs left for lack of time", flush=True)
     return book

@@ -31,7 +31,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     """The tables of a benchmark: ranks, time and utilisation by level; then the few runs that slow methods have too."""
     levels = result["levels"]
     titles = _titles(result)
-    head = " | ".join(f"{row['workers']:,} workers" for row in levels)
+    head = " | ".join(f"{_workers(row)} ({row['standings'][0]['compared'][0]} runs)" for row in levels)
     lines = [
         f"Mean rank by final regret, 1 the best (95 % interval); in brackets the time to {_title(result, result['target'])}'s "
         "final regret, in its own time.",
@@ -54,8 +54,8 @@ def _few(result: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
     levels = [row for row in result["levels"] if any(not s["rank"] and s["rank_few"] for s in row["standings"])]
     if not levels:
         return []
-    runs = [min(s["runs"] for s in row["standings"] if s["rank_few"]) for row in levels]
-    head = " | ".join(f"{row['workers']:,} workers ({n} runs)" for row, n in zip(levels, runs, strict=True))
+    runs = [row["standings"][0]["compared"][1] for row in levels]
+    head = " | ".join(f"{_workers(row)} ({n} runs)" for row, n in zip(levels, runs, strict=True))
     lines = [
         "With the methods that cost CPU seconds a suggestion, over the few runs that every method has: mean rank, and CPU "
         "milliseconds of the driver a trial.",
@@ -85,6 +85,10 @@ def _cell(standing: Mapping[str, Any] | None, row: Mapping[str, Any]) -> str:
     shown = f"**{mean:.1f}**" if mean == best else f"{mean:.1f}"
     ert = "" if standing["ert"] is None else f" [{standing['ert']:.2g}x]"
     return f"{shown} ({low:.1f} to {high:.1f}){ert}{' †' if standing['cut'] else ''}"
+
+
+def _workers(row: Mapping[str, Any]) -> str:
+    return f"{row['workers']:,} worker{'' if row['workers'] == 1 else 's'}"
 
 
 def _titles(result: Mapping[str, Any]) -> dict[str, str]:
@@ -164,8 +168,7 @@ def _panel(
         return f"{left + across * PANEL_W:.1f} {TOP + down * PANEL_H:.1f}"
 
     parts = [f'<rect x="{left}" y="{TOP}" width="{PANEL_W}" height="{PANEL_H}" fill="none" stroke="#ccc"/>']
-    many = "" if row["workers"] == 1 else "s"
-    parts.append(_label(left + PANEL_W / 2, TOP - 8, f"{row['workers']:,} worker{many}", "middle"))
+    parts.append(_label(left + PANEL_W / 2, TOP - 8, _workers(row), "middle"))
     for power in range(int(bottom), 2):
         y = TOP + (top - power) / (top - bottom) * PANEL_H
         parts.append(f'<path d="M{left} {y:.1f}h{PANEL_W}" stroke="#eee"/>')

@@ -28,6 +28,7 @@ class Standing:
     Attributes:
         who: The method.
         runs: How many runs of it count.
+        compared: Over how many problems and seeds ``rank`` goes, and over how many ``rank_few``.
         rank: Mean rank by final regret among the methods that are not dear, 1 the best; ties share.
         rank_few: The same among all methods of which no run was cut off, over the fewer runs that every one has.
         rank_in_time: As ``rank``, by the regret at the time at which random search ended on the problem (mean of its runs).
@@ -41,6 +42,7 @@ class Standing:
 
     who: str
     runs: int
+    compared: tuple[int, int]
     rank: tuple[float, float, float] | None
     rank_few: tuple[float, float, float] | None
     rank_in_time: tuple[float, float, float] | None
@@ -88,6 +90,7 @@ def standings(records: Iterable[Record], dear: Collection[str], *, reference: st
             Standing(
                 who=who,
                 runs=len(known),
+                compared=(len(_shared(runs, many)), len(_shared(runs, whole))),
                 rank=last.get(who),
                 rank_few=few.get(who),
                 rank_in_time=in_time.get(who),
@@ -134,7 +137,7 @@ def _ranks(
     runs: Mapping[str, Mapping[Pair, Record]], among: Sequence[str], value: Callable[[Record], float]
 ) -> dict[str, tuple[float, float, float]]:
     """Mean rank of each method over the pairs that all of them have."""
-    pairs = sorted(set.intersection(*(set(runs[who]) for who in among)))
+    pairs = _shared(runs, among)
     if not pairs or len(among) < 2:
         return {}
     table = np.array([[value(runs[who][pair]) for who in among] for pair in pairs])
@@ -143,6 +146,11 @@ def _ranks(
     ranks = 1 + better + (same - 1) / 2
     found = (_interval(ranks[:, index].tolist()) for index in range(len(among)))
     return {who: interval for who, interval in zip(among, found, strict=True) if interval is not None}
+
+
+def _shared(runs: Mapping[str, Mapping[Pair, Record]], among: Sequence[str]) -> list[Pair]:
+    """The problems and seeds that all of these methods have."""
+    return sorted(set.intersection(*(set(runs[who]) for who in among))) if among else []
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float, float] | None:
