@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuner.core.ports import FinalModel
+from tuner.core.ports import FinalModel, SavedCheckpoint
 from tuner.objectives._folds import MATRICES, PREPARED
 from tuner.objectives.estimator import Estimator
 from tuner.resources import Resources
@@ -23,12 +24,16 @@ class Recorder:
     """A context that keeps every report, and raises what it is told to at one of them."""
 
     trial, attempt, seed, directory, stop_requested = 0, 1, 1, Path(), None
+    checkpoint: SavedCheckpoint | None = None
 
     def __init__(self, cpu: float = 1.0, raise_at: tuple[int, BaseException] | None = None) -> None:
         self.grant = Resources(cpu=cpu)
         self.steps: list[int] = []
         self.values: list[dict[str, float]] = []
         self._raise_at = raise_at
+
+    def save_checkpoint(self, step: int) -> AbstractContextManager[Path]:
+        raise NotImplementedError
 
     def report(self, step: int, values: Mapping[str, float] | None = None, /, **metrics: float) -> None:
         self.steps.append(step)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ SPEC = StudySpec("f", (Metric("loss"),), SearchSpace({"lr": Float(0, 1), "width"
 
 class FakeContext:
     trial, attempt, seed, grant = 0, 1, 7, Resources()
-    directory, stop_requested = Path(), None
+    directory, stop_requested, checkpoint = Path(), None, None
+
+    def save_checkpoint(self, step: int) -> AbstractContextManager[Path]:
+        raise NotImplementedError
 
     def report(self, step: int, values: Any = None, /, **metrics: float) -> None: ...
 

@@ -34,7 +34,7 @@ SGD = {
 def saving(recorder, tmp_path):
     """A context that keeps checkpoints in a folder, and may go on from one."""
 
-    class Saving(recorder):
+    class Saving(recorder):  # type: ignore[misc, valid-type]
         def __init__(self, checkpoint: SavedCheckpoint | None = None, **more: Any) -> None:
             super().__init__(**more)
             self.checkpoint = checkpoint

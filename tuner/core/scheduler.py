@@ -289,7 +289,9 @@ class Scheduler:
             if not done and not self._exhausted:
                 return
             live = backlog.next(self._trials.live)
-            if live is not None:  # no lane was open, so nobody had asked the pruner; or it had no wish when it was asked
+            if (
+                live is not None
+            ):  # no lane was open, so nobody had asked the pruner; or it had no wish when it was asked
                 backlog.first(live)
                 self._fill()
             elif done:

@@ -50,7 +50,9 @@ class Saves:
         saved = self._context.directory / "saved" / str(step)
         if isinstance(step, int) and not isinstance(step, bool) and not saved.is_dir():
             where = f"there is no folder ${FOLDER_VARIABLE}/{step}"
-            raise AttemptFailed(FailureKind.BAD_REPORT, f"the program says that it saved checkpoint {step}, but {where}")
+            raise AttemptFailed(
+                FailureKind.BAD_REPORT, f"the program says that it saved checkpoint {step}, but {where}"
+            )
         with self._context.save_checkpoint(step) as folder:
             _move(saved, folder)
         return True
