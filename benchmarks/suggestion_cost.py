@@ -1,7 +1,8 @@
 """What does one suggestion of ``tpe`` cost, next to Optuna's, and what does a finished trial cost to remember?
 
-Times are CPU time, as other programs may share the machine. Every suggestion follows upon a new result, as in a study at work, so nothing is served from what was computed before; one row
-shows a batch, where one fit serves them all. Both samplers are given the same random history of eight parameters.
+Times are CPU time, as other programs may share the machine. Every suggestion follows upon a new result, as in a study
+at work, so nothing is served from what was computed before; one row shows a batch, where one fit serves them all. Both
+samplers are given the same random history of eight parameters.
 """
 
 from __future__ import annotations

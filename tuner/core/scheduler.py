@@ -297,7 +297,7 @@ class Scheduler:
             elif done:
                 self._close("trials", f"all {n_suggested} trials are done")
             else:
-                self._close("exhausted", f"the space is exhausted after {n_suggested} trials")
+                self._close("exhausted", f"nothing is left to try after {n_suggested} trials")
 
     def _close(self, reason: str, message: str) -> None:
         if reason != "drained":
