@@ -39,8 +39,8 @@ class Effort:
 class Surrogate:
     """A posterior over rows of a space.
 
-    Of more observations than can be afforded it takes the best half, and of the others evenly by their number: what matters
-    is where the good ones lie, the rest only needs to be kept away from.
+    Of more observations than can be afforded it takes the best, to a quarter, and of the others evenly by their number: good
+    ones crowd together in a long study, and without the others nothing would be known of all other places.
 
     Args:
         features: Rows -> points.
@@ -88,10 +88,10 @@ class Surrogate:
 
 
 def _thinned(values: Array, most: int) -> NDArray[np.intp]:
-    """Positions of at most ``most`` values, rising: the least half of them, and of the others evenly by position."""
+    """Positions of at most ``most`` values, rising: the least ones to a quarter, and of the others evenly by position."""
     if len(values) <= most:
         return np.arange(len(values))
     order = np.argsort(values, kind="stable")
-    best, others = order[: most // 2], np.sort(order[most // 2 :])
-    even = np.linspace(0, len(others) - 1, most - most // 2).round().astype(np.intp)
+    best, others = order[: most // 4], np.sort(order[most // 4 :])
+    even = np.linspace(0, len(others) - 1, most - len(best)).round().astype(np.intp)
     return np.sort(np.concatenate([best, others[even]]))
