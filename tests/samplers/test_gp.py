@@ -216,6 +216,12 @@ def test_an_earlier_study_saves_trials(shift, scale):
     assert np.mean(informed) < 0.3 * np.mean(alone)
 
 
+def test_earlier_trials_without_the_metric_teach_nothing():
+    informed, alone = GPSampler(Problem(BOWL, LOSS, 0)), GPSampler(Problem(BOWL, LOSS, 0))
+    informed.inform([complete(t.number, t.params, {"accuracy": 0.5}) for t in earlier(0.0, 1.0)])
+    assert run(informed, bowl, 10) == run(alone, bowl, 10)
+
+
 def test_an_earlier_study_that_misleads_is_unlearned():
     sampler = GPSampler(Problem(BOWL, LOSS, 0))
     sampler.inform(earlier(0.0, -1.0))

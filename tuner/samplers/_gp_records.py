@@ -83,8 +83,11 @@ class Records:
         if row is None:
             row = self.encoding.encode(trial.params)
         if trial.state == TrialState.COMPLETE:
-            values = tuple(self._signed(k, trial.values[m.name]) for k, m in enumerate(self.problem.metrics))
-            self._ended[trial.number] = _Ended(row, values, self._slack(trial.values), trial.violation <= 0.0)
+            values = tuple(
+                self._signed(k, trial.values.get(m.name, math.nan)) for k, m in enumerate(self.problem.metrics)
+            )
+            if all(map(math.isfinite, values)):  # an earlier study may lack a metric
+                self._ended[trial.number] = _Ended(row, values, self._slack(trial.values), trial.violation <= 0.0)
         elif trial.state == TrialState.PRUNED:
             value = trial.values.get(self.problem.metrics[0].name, math.nan)
             if trial.last_step is not None and math.isfinite(value):

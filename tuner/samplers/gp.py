@@ -113,7 +113,7 @@ class GPSampler(Sampler):
         for trial in trials:
             self._records.end(trial)
             self._seen.add(trial.params)
-        self._models.learned(earlier=True)
+        self._models.learned(earlier=self._records.informed() > 0)
 
     def replay(self, number: int, suggestion: Suggestion) -> None:
         """A trial runs, whoever chose it."""
