@@ -1,6 +1,7 @@
 """What ``auto`` adds to the suite: who suggests, that both know everything, and that it finds what its members find."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,16 @@ def test_gp_suggests_while_trials_are_few():
     sampler, gp, tpe = three()
     told(sampler, gp, tpe)
     assert sampler.ask(30, 3) == gp.ask(30, 3) != tpe.ask(30, 3)
+
+
+@pytest.mark.parametrize(("wall_s", "hurried"), [(0.04, True), (0.5, False), (0.0, False)])
+def test_tpe_suggests_alone_where_trials_end_too_fast_to_wait_for_gp(wall_s, hurried):
+    sampler, gp, tpe = three()
+    for number, suggestion in enumerate(RandomSampler(Problem(MIXED, LOSS, 3)).ask(0, 30)):
+        for each in (sampler, gp, tpe):
+            each.replay(number, suggestion)
+            each.tell([replace(finished(number, suggestion.params), wall_s=wall_s)])
+    assert sampler.ask(30, 1) == (tpe if hurried else gp).ask(30, 1)
 
 
 def test_the_two_take_turns_where_many_run(monkeypatch):
