@@ -69,7 +69,7 @@ def test_beats_random_on_a_bowl(goal):
     metrics = (Metric("loss", goal),)
 
     def mean_best(make: Callable[[Problem], Sampler]) -> float:
-        problems = [Problem(BOWL, metrics, seed) for seed in range(10)]
+        problems = [Problem(BOWL, metrics, seed) for seed in range(5)]
         bests = [best_after(make(problem), lambda params: sign * bowl(params), 50, goal) for problem in problems]
         return sign * sum(bests) / len(bests)
 
@@ -195,25 +195,26 @@ def test_an_earlier_study_guides_the_first_trials_and_fades():
 
 
 def test_suggestions_made_at_the_same_time_keep_apart():
-    def nearest(lies: bool) -> float:
-        sampler = TPESampler(Problem(SQUARE, LOSS, 8), constant_liar=lies)
+    def nearest(lies: bool, seed: int) -> float:
+        sampler = TPESampler(Problem(SQUARE, LOSS, seed), constant_liar=lies)
         told(sampler, lambda p: near(p, 0.5, 0.5), 60)
-        points = np.array([[p["x"], p["y"]] for p in asked(sampler, 60, 64)], dtype=float)
-        gaps = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1)) + np.eye(64)
+        points = np.array([[p["x"], p["y"]] for p in asked(sampler, 60, 48)], dtype=float)
+        gaps = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1)) + np.eye(48)
         return float(gaps.min(axis=1).mean())
 
-    assert nearest(True) > 1.5 * nearest(False)
+    ratios = [nearest(True, seed) / nearest(False, seed) for seed in range(6)]
+    assert statistics.mean(ratios) > 1.35, "1.6 to 2.0 times in other sets of six"
 
 
 def test_few_of_many_workers_are_given_the_same_combination():
-    def most_common(lies: bool) -> int:
+    def distinct(lies: bool, seed: int) -> int:
         space = SearchSpace({"a": Int(0, 9), "b": Int(0, 9), "c": Int(0, 9)})
-        sampler = TPESampler(Problem(space, LOSS, 9, noisy=True), constant_liar=lies)
+        sampler = TPESampler(Problem(space, LOSS, seed, noisy=True), constant_liar=lies)
         told(sampler, lambda p: (p["a"] - 5) ** 2 + (p["b"] - 5) ** 2 + (p["c"] - 5) ** 2, 60, space)
-        batch = [tuple(p.values()) for p in asked(sampler, 60, 48)]
-        return max(batch.count(entry) for entry in batch)
+        return len({tuple(p.values()) for p in asked(sampler, 60, 48)})
 
-    assert most_common(True) < 0.6 * most_common(False)
+    with_lies, without = (sum(distinct(lies, seed) for seed in range(6)) for lies in (True, False))
+    assert with_lies > 1.8 * without, "20 of 48, against 7"
 
 
 def results(n: int) -> list[tuple[Suggestion, list[float], Trial]]:
@@ -305,8 +306,8 @@ def test_wrong_options_name_themselves(options, path):
     assert caught.value.path == path
 
 
-def test_ten_thousand_trials_are_kept_small_and_rebuilt_fast():
-    n = 10_000
+def test_thousands_of_trials_are_kept_small_and_rebuilt_fast():
+    n = 4000
     drawn = RandomSampler(Problem(TEN, LOSS, 5)).ask(0, n)
     trials = [finished(number, suggestion.params) for number, suggestion in enumerate(drawn)]
     sampler = TPESampler(Problem(TEN, LOSS, 5, by_step=True))
@@ -321,7 +322,7 @@ def test_ten_thousand_trials_are_kept_small_and_rebuilt_fast():
         kept = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert time.process_time() - started < 15.0, "traced; a tenth of it otherwise"
+    assert time.process_time() - started < 8.0, "traced; a tenth of it otherwise"
     assert kept / n < 0.5 * 1024
     sampler.ask(n, 1)
     started = time.process_time()
