@@ -83,9 +83,9 @@ class Immortal(Cluster):
         pass
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "random"])
 @pytest.mark.parametrize("pruner", ["asha", "median"])
-@pytest.mark.parametrize("cut", range(10, 200, 19))
+@pytest.mark.parametrize("cut", range(10, 200, 31))
 def test_a_driver_rebuilt_from_its_log_decides_as_the_one_that_never_died(sampler, pruner, cut):
     """Kill the driver at any event, rebuild it from the log alone, let the cluster be: the logs are equal, event by event.
 

@@ -227,7 +227,7 @@ class StudySpec:
     metrics: tuple[Metric, ...]
     space: SearchSpace
     objective: PluginSpec
-    sampler: PluginSpec = PluginSpec("tpe")
+    sampler: PluginSpec = PluginSpec("auto")
     pruner: PluginSpec = PluginSpec("none")
     limits: Limits = Limits()
     resources: ResourceRequest = ResourceRequest()

@@ -83,11 +83,11 @@ def test_a_wandb_sweep_is_read() -> None:
         "batch_size": Categorical([16, 32, 64]),
         "optimizer": Constant("adam"),
     }
-    assert spec.sampler == PluginSpec("tpe")
+    assert spec.sampler == PluginSpec("gp")
     assert spec.pruner == PluginSpec("asha", {"min": 3, "eta": 3, "max": 27})
     assert spec.limits == Limits(trials=50)
     assert len(sweep.notes) == 3
-    assert "`method: bayes` is read as `sampler: tpe`" in sweep.notes
+    assert "`method: bayes` is read as `sampler: gp`" in sweep.notes
     assert "asha" in sweep.notes[1]
     assert "'project'" in sweep.notes[2]
 
@@ -102,7 +102,7 @@ def test_a_katib_experiment_is_read() -> None:
         "width": Categorical([64, 128]),
         "optimizer": Categorical(["sgd", "adam"]),
     }
-    assert spec.sampler == PluginSpec("tpe")
+    assert spec.sampler == PluginSpec("gp")
     assert spec.seed == 10
     assert spec.pruner == PluginSpec("median", {"n_startup_trials": 2, "n_warmup_steps": 5})
     assert spec.limits == Limits(trials=12, parallel=3, failures=3)
@@ -154,7 +154,7 @@ def test_a_short_sweep_has_the_documented_defaults(monkeypatch: pytest.MonkeyPat
     spec = sweep.spec
     assert (spec.name, spec.seed, spec.stop_grace_s) == ("sweep", 0, 30.0)
     assert spec.metrics == (Metric("loss", "minimize"),)
-    assert (spec.sampler, spec.pruner) == (PluginSpec("tpe"), PluginSpec("none"))
+    assert (spec.sampler, spec.pruner) == (PluginSpec("auto"), PluginSpec("none"))
     assert spec.retry.max == 3
     assert spec.objective.options["base"] == str(tmp_path)
     assert (sweep.file, sweep.executor, sweep.store) == (None, None, None)

@@ -40,8 +40,8 @@ def test_short_forms_are_spelled_out() -> None:
     assert parse(TEXT, overrides={"sampler.n_startup_trials": "3"}).spec.sampler == PluginSpec(
         "tpe", {"n_startup_trials": 3}
     )
-    assert parse(TEXT, overrides={"sampler": PluginSpec("tpe", {"group": False})}).spec.sampler.options == {
-        "group": False
+    assert parse(TEXT, overrides={"sampler": PluginSpec("tpe", {"constant_liar": False})}).spec.sampler.options == {
+        "constant_liar": False
     }
 
 

@@ -53,7 +53,7 @@ def test_the_target_decides_the_task(tmp_path: Path, target: list[object], metri
     assert found.metric.goal == "maximize"
     assert found.objective.options["estimator"].lower() == f"xgboost.xgb{task}"
     assert "learning_rate" in found.space
-    assert (found.sampler.type, found.pruner.type) == ("tpe", "asha")
+    assert (found.sampler.type, found.pruner.type) == ("auto", "asha")
     assert found.limits.trials is not None
 
 

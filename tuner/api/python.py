@@ -28,7 +28,7 @@ class RunArguments(TypedDict, total=False):
 
     Attributes:
         goal: ``minimize`` or ``maximize``; may be left out for metrics whose direction is known (``roc_auc``, ``rmse``).
-        sampler: Name, or ``{"type": name, **options}``. Default ``tpe``.
+        sampler: Name, or ``{"type": name, **options}``. Default ``auto``.
         pruner: As ``sampler``. Default ``none``.
         trials: How many trials.
         parallel: How many at once; None for what the cluster holds.

@@ -34,7 +34,7 @@ LATER = {
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FINITE = ("grid", "brute_force", *PAIRED)  # samplers that come to an end of their own
-_DEFAULTS = {"sampler": PluginSpec("tpe"), "pruner": PluginSpec("none")}
+_DEFAULTS = {"sampler": PluginSpec("auto"), "pruner": PluginSpec("none")}
 
 
 def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Sweep:

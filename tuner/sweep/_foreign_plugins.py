@@ -7,9 +7,9 @@ from tuner.sweep._node import Node
 __all__ = ["rename_pruner", "rename_sampler"]
 
 _SAMPLERS = {
-    "bayes": "tpe",
-    "bayesian": "tpe",
-    "bayesianoptimization": "tpe",
+    "bayes": "gp",
+    "bayesian": "gp",
+    "bayesianoptimization": "gp",
     "multivariate-tpe": "tpe",
     "gridsearch": "grid",
     "sobol": "qmc",

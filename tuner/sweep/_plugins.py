@@ -18,7 +18,7 @@ from tuner.sweep._signature import Signature, signature
 __all__ = ["check_pruner", "check_sampler", "plugin_row", "read_objective", "read_plugin"]
 
 _EXAMPLES = {
-    "sampler": "a name such as tpe, or {type: tpe, ...}",
+    "sampler": "a name such as auto, or {type: tpe, ...}",
     "pruner": "a name such as asha, or {type: asha, min: 1, eta: 3}",
     "executor": "a name such as ray, or {type: ray, num_cpus: 2}",
 }

@@ -129,7 +129,7 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
     return spec
 
 
-_PARTS = {"sampler": "tpe", "pruner": "none"}
+_PARTS = {"sampler": "auto", "pruner": "none"}
 
 
 def _check_names(given: Mapping[str, Any]) -> None:

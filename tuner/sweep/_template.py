@@ -244,7 +244,7 @@ space: xgboost/{task} # `tuner spaces` lists the others
 #   max_depth: {{low: 2, high: 8}}
 #   subsample: 1.0
 
-sampler: tpe
+sampler: auto
 pruner: {{type: asha, min: 10, eta: 3}}
 limits: {{trials: 60, time: 30m}} # whichever comes first; `patience: 20` stops when nothing gets better
 resources: {{cpu: auto, memory: auto}}
