@@ -29,7 +29,8 @@ class Standing:
         who: The method.
         runs: How many runs of it count.
         compared: Over how many problems and seeds ``rank`` goes, and over how many ``rank_few``.
-        rank: Mean rank by final regret among the methods that are not dear, 1 the best; ties share.
+        rank: Mean rank by final regret among the methods that are not dear and have every problem, 1 the best; ties
+            share.
         rank_few: The same among all methods of which no run was cut off, over the fewer runs that every one has.
         rank_in_time: As ``rank``, by the regret at the time at which random search ended on the problem (mean of its runs).
         regret: Mean final regret, each divided by random search's mean on the problem: 1 is as good as random.
@@ -77,8 +78,9 @@ def standings(records: Iterable[Record], dear: Collection[str], *, reference: st
         return []
     floors = _floors(runs)
     unit = _Unit(runs[reference], floors)
-    many = [who for who in runs if who not in dear]
+    many = [who for who, of in runs.items() if who not in dear and {task for task, _ in of} == measured]
     whole = [who for who, of in runs.items() if not any(record.run.cut for record in of.values())]
+    whole = [who for who in whole if who in many or who in dear]
     last = _ranks(runs, many, lambda record: _final(record))
     few = _ranks(runs, whole, lambda record: _final(record))
     in_time = _ranks(runs, many, lambda record: record.best_at(unit.end_s[record.task]))
