@@ -7,7 +7,7 @@ decided by the set of results alone, not by the order in which they came.
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,6 +23,7 @@ __all__ = ["History", "Split"]
 
 _BEST = 256
 _SAMPLED = 512
+_PENDING = 1024  # among paused trials, of which there may be many, the last ones are taken places
 _SINGLE_STEPS = 16  # every step up to this is a rung of its own, from there on four rungs for each doubling
 _INVALID = 3
 
@@ -42,14 +43,15 @@ class Split:
         good_weights: Shape (k,), mean 1.
         bad: Rows of the others, or of an even sample of them.
         bad_weights: How many trials each stands for.
-        informed: Running trials that are among these, because they have reported.
+        pending: Rows of unfinished trials that have reported, as taken places: all but those among the bad ones, and of very
+            many the last.
     """
 
     good: Rows
     good_weights: Rows
     bad: Rows
     bad_weights: Rows
-    informed: frozenset[int]
+    pending: dict[int, Rows]
 
 
 class History:
@@ -63,6 +65,8 @@ class History:
 
     Attributes:
         n: Finished trials that tell something: COMPLETE, PRUNED, and FAIL for invalid parameters.
+
+    A trial that runs or is paused is *live* from its first report until it is finished.
     """
 
     def __init__(self, d: int, n_metrics: int = 1, *, by_rung: bool = False, late: bool = False) -> None:
@@ -76,11 +80,17 @@ class History:
         self._rungs: list[list[tuple[float, int]]] = []
         self._reached: list[int] = []
         self._invalid: set[int] = set()
+        self._live: list[int] = []
+        self._forgotten: set[int] = set()
+
+    def __contains__(self, number: int) -> bool:
+        """Whether a trial is live."""
+        return number in self._partial
 
     @property
-    def n_reporting(self) -> int:
-        """How many running trials have told something already."""
-        return 0 if self._late else len(self._partial)
+    def n_partial(self) -> int:
+        """How many live trials count as observations."""
+        return len(self._partial) if self._by_rung and not self._late else 0
 
     def place(self, number: int, row: Rows) -> None:
         """Keep the row of a trial; numbers from 0 up, or from -1 down, but not both in one history."""
@@ -96,23 +106,34 @@ class History:
         return self._rows[[_slot(number) for number in numbers]]
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """A running trial's value, the smaller the better; whether it was news."""
-        if not self._by_rung or not math.isfinite(value):
+        """An unfinished trial's value, the smaller the better; whether it was news."""
+        if not math.isfinite(value):
             return False
+        first = number not in self._partial
+        if first:
+            insort(self._live, number)
+            _keep(self._sample, _drawn(number), _SAMPLED)
         partial = self._partial.setdefault(number, [])
+        if not self._by_rung:
+            return first
         news = range(len(partial), _rung(step) + 1)
         for rung in news:
             partial.append(value)
             if not self._late:
                 self._enter(rung, value, number)
-        return bool(news) and not self._late
+        return first or (bool(news) and not self._late)
 
     def finish(self, trial: Trial, losses: list[float]) -> bool:
         """A finished trial with its values turned so that smaller is better; whether it told anything."""
         number = trial.number
+        live = number in self._partial
         partial = self._partial.pop(number, [])
+        if live:
+            del self._live[bisect_left(self._live, number)]
         key = self._key(trial, losses)
         if key is None:
+            if live:
+                self._forgotten.add(number)
             return False
         if self._late and trial.violation <= 0.0 and key[0] != _INVALID:
             for rung, value in enumerate(partial):
@@ -124,7 +145,8 @@ class History:
             self._fronts.add(number, losses)
         else:
             _keep(self._best, key, _BEST)
-        _keep(self._sample, (trial_seed(0, number), number), _SAMPLED)
+        if not live:
+            _keep(self._sample, _drawn(number), _SAMPLED)
         return True
 
     def _key(self, trial: Trial, losses: list[float]) -> _Key | None:
@@ -153,39 +175,46 @@ class History:
         Args:
             n_good: Number of observations -> how many of them are good.
         """
-        n = self.n + self.n_reporting
-        k = n_good(n)
-        listed = self._listed(n, k)
+        rung = self._informative()
+        if rung is None:
+            k = n_good(self.n + self.n_partial)
+            listed = self._ranked(k)
+        else:
+            k = n_good(self._reached[rung])
+            listed = [number for _, number in self._rungs[rung] if number not in self._invalid]
         k = min(k, len(listed))
         within = set(listed)
-        running = frozenset(number for number in listed if number in self._partial)
-        sampled = [number for _, number in self._sample if number not in within]
-        each = (self.n - (len(listed) - len(running))) / max(len(sampled), 1)
-        sampled.sort()
-        weights = np.concatenate([np.ones(len(listed) - k), np.full(len(sampled), max(each, 0.0))])
+        bad = set(listed[k:])
+        pending = [number for number in self._live[-_PENDING:] if number not in bad]
+        apart = within.union(pending, self._forgotten)
+        sampled = sorted(number for _, number in self._sample if number not in apart)
+        stood_for = self.n + len(self._live) - len(within.union(pending))
+        each = max(stood_for, 0) / max(len(sampled), 1)
+        weights = np.concatenate([np.ones(len(bad)), np.full(len(sampled), each)])
         good_weights = np.ones(k) if self._fronts is not None else _by_rank(k)
-        return Split(self.rows(listed[:k]), good_weights, self.rows([*listed[k:], *sampled]), weights, running)
+        taken = dict(zip(pending, self.rows(pending), strict=True))
+        return Split(self.rows(listed[:k]), good_weights, self.rows([*listed[k:], *sampled]), weights, taken)
 
-    def _listed(self, n: int, k: int) -> list[int]:
-        """The best trials, best first; all that are kept of them, or just the ``k`` good ones where fronts rank them."""
-        rung = self._informative(max(k, self._need))
-        if rung is not None:
-            return [number for _, number in self._rungs[rung] if number not in self._invalid]
+    def _ranked(self, k: int) -> list[int]:
+        """The best finished trials, best first: all that are kept, or just ``k`` where fronts rank them."""
         ranked = [key[3] for key in self._best]
         if self._fronts is None:
             return ranked
         good = self._fronts.best(k)
         return good + ranked[: k - len(good)]
 
-    def _informative(self, need: int) -> int | None:
-        """The highest rung that at least ``need`` trials have reached; None when enough are complete, or none is."""
-        n_complete = sum(1 for key in self._best[:need] if key[0] == 0)
-        if n_complete >= need:
+    def _informative(self) -> int | None:
+        """The highest rung that enough trials have reached; None when enough are complete, or none is."""
+        n_complete = sum(1 for key in self._best[: self._need] if key[0] == 0)
+        if n_complete >= self._need:
             return None
-        for rung in range(len(self._rungs) - 1, -1, -1):
-            if self._reached[rung] >= need:
-                return rung
-        return None
+        falling = range(len(self._rungs) - 1, -1, -1)
+        return next((rung for rung in falling if self._reached[rung] >= self._need), None)
+
+
+def _drawn(number: int) -> tuple[int, int]:
+    """The trial's lot: the smallest are the sample."""
+    return trial_seed(0, number), number
 
 
 def _slot(number: int) -> int:

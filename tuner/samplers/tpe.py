@@ -48,10 +48,12 @@ class TPESampler(Sampler):
       the place is taken, not its surroundings. Each member of a batch sees those before it.
     * History is bounded: the 256 best trials, and for those beyond an even sample of 512, weighing what they stand for.
       So a suggestion costs the same however many trials there are.
-    * With partial results (``multi_fidelity``) values are compared at one step: the highest that enough trials have reached
-      (BOHB, section 3.2; every step up to 16, then four to a doubling): d + 3 of d parameters, and as many as are good. Trials
-      that still run are observations there; those that stopped before it are bad ones. While no step is so far, and without
-      ``multi_fidelity``, pruned trials rank behind complete ones by (last step, value), as Optuna's.
+    * Partial results count (``multi_fidelity``) until d + 3 trials of d parameters are complete: values are compared at the
+      highest step that d + 3 trials have reached (BOHB, section 3.2; every step up to 16, then four to a doubling), the good
+      ones a share of those there, and trials that stopped before it are bad. From then on, and while no step is so far,
+      pruned trials rank behind complete ones by (last step, value), as Optuna's.
+    * A trial that runs or is paused is a place taken also when it counts by its partial results, unless as a bad one; of
+      very many paused ones the last 1024 are.
     * Several metrics (Ozaki et al.: MOTPE, GECCO 2020 and JAIR 2022): the good ones are whole fronts, then the part of the
       next that covers most hypervolume, found greedily over 1024 fixed points; all weigh the same.
     * With constraints feasible trials rank first, others by their violation; parameters that the objective calls invalid rank
@@ -67,7 +69,7 @@ class TPESampler(Sampler):
         n_ei_candidates: How many candidates are drawn from the good density, of which the best is suggested, at least 1.
         prior_weight: Weight of the uniform density in both; an observation weighs 1.
         constant_liar: Whether running trials count as bad ones, which keeps suggestions made at the same time apart.
-        multi_fidelity: Whether partial results are compared at a common step; None for where trials may be stopped early.
+        multi_fidelity: Whether partial results count at first; None for where trials may be stopped early.
 
     Raises:
         SweepError: An option is out of range.
@@ -98,14 +100,15 @@ class TPESampler(Sampler):
         d, n_metrics = len(self._encoding), len(problem.metrics)
         self._own = History(d, n_metrics, by_rung=by_rung, late=bool(problem.constraints))
         self._earlier = History(d, n_metrics)
-        self._running: dict[int, Rows] = {}
+        self._silent: dict[int, Rows] = {}  # what runs and has not reported
+        self._stops = problem.by_step or by_rung
         self._seen = Seen(problem.space, problem.noisy, problem.seed)
         self._drawer = SpaceDrawer(problem.space)
         self._design = Halton(d, trial_seed(problem.seed, -1))
         self._n_startup, self._n_candidates = n_startup_trials, n_ei_candidates
         self._prior_weight, self._lies = prior_weight, constant_liar
         self._model: Model | None = None
-        self._informed: frozenset[int] = frozenset()
+        self._pending: dict[int, Rows] = {}
 
     def ask(self, first: int, count: int) -> Sequence[Suggestion]:
         """Suggestions for trials ``first`` to ``first + count - 1``, each made in the knowledge of those before it.
@@ -125,16 +128,18 @@ class TPESampler(Sampler):
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn of finished trials; those that failed for another reason than their parameters are forgotten."""
         for trial in trials:
-            row = self._running.pop(trial.number, None)
-            if row is None:
+            if self._silent.pop(trial.number, None) is None and trial.number not in self._own:
                 self._own.place(trial.number, self._encoding.encode(trial.params))
             self._own.finish(trial, self._losses(trial))
             self._model = None
 
     def report(self, trial: int, step: int, values: Mapping[str, float]) -> None:
-        """Learn a running trial's partial result, when partial results are compared at all."""
+        """Learn an unfinished trial's partial result, where trials may be stopped early."""
         name, sign = self._metrics[0]
-        if trial in self._running and name in values and self._own.report(trial, step, sign * values[name]):
+        if not self._stops or name not in values or not (trial in self._silent or trial in self._own):
+            return
+        if self._own.report(trial, step, sign * values[name]):
+            self._silent.pop(trial, None)
             self._model = None
 
     def inform(self, trials: Sequence[Trial]) -> None:
@@ -153,10 +158,10 @@ class TPESampler(Sampler):
         row = self._encoding.encode(params)
         self._seen.add(params)
         self._own.place(number, row)
-        late = self._running and number < next(reversed(self._running))
-        self._running[number] = row
+        late = self._silent and number < next(reversed(self._silent))
+        self._silent[number] = row
         if late:
-            self._running = dict(sorted(self._running.items()))
+            self._silent = dict(sorted(self._silent.items()))
 
     def _losses(self, trial: Trial) -> list[float]:
         """Values, turned so that smaller is better; none when one is missing."""
@@ -169,7 +174,7 @@ class TPESampler(Sampler):
         if self._seen.exhausted:
             return None
         rng = np.random.Generator(np.random.SFC64([self._seed, number]))
-        if self._own.n + self._own.n_reporting < self._n_startup and not self._earlier.n:
+        if self._own.n + self._own.n_partial < self._n_startup and not self._earlier.n:
             params = self._designed(number)
         else:
             params = self._modelled(rng)
@@ -181,10 +186,10 @@ class TPESampler(Sampler):
 
     def _modelled(self, rng: np.random.Generator) -> Params | None:
         model = self._fitted()
-        running = {n: row for n, row in self._running.items() if n not in self._informed} if self._lies else {}
+        taken = self._pending | self._silent if self._lies else {}
         for _ in range(_TRIES):
             rows = model.candidates(rng, self._n_candidates)
-            for k in model.ranked(rows, running):
+            for k in model.ranked(rows, taken):
                 params = self._fresh(rows[k])
                 if params is not None:
                     return params
@@ -202,7 +207,7 @@ class TPESampler(Sampler):
             if self._earlier.n:
                 fading = self._n_fading / (self._n_fading + self._own.n)
                 splits.append((self._earlier.split(_n_good), fading))
-            self._model, self._informed = Model(self._features, splits, self._prior_weight), own.informed
+            self._model, self._pending = Model(self._features, splits, self._prior_weight), own.pending
         return self._model
 
     @property
