@@ -168,6 +168,19 @@ def test_complete_trials_decide_as_soon_as_there_are_enough():
     assert statistics.median(near(p, 0.8, 0.8) for p in asked(sampler, 100, 20)) < 0.3
 
 
+def test_the_good_ones_are_a_share_of_the_complete_ones():
+    history = History(1, by_rung=True)
+    for number in range(200):
+        history.place(number, np.array([number / 200]))
+        if number < 20:
+            history.finish(complete(number, {}, float(number)), [float(number)])
+        else:
+            history.finish(Trial(number, TrialState.PRUNED, {}, {"loss": -1.0}, last_step=9), [-1.0])
+    split = history.split(lambda n: math.ceil(n / 10))
+    assert split.good[:, 0].tolist() == [0.0, 1 / 200], "two of 20, not 20 of 200"
+    assert split.bad_weights.sum() == pytest.approx(198)
+
+
 def test_good_trials_are_places_taken_while_they_run_and_bad_ones_are_bad():
     history = History(1, by_rung=True)
     for number in range(30):

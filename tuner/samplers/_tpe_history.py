@@ -175,13 +175,7 @@ class History:
         Args:
             n_good: Number of observations -> how many of them are good.
         """
-        rung = self._informative()
-        if rung is None:
-            k = n_good(self.n + self.n_partial)
-            listed = self._ranked(k)
-        else:
-            k = n_good(self._reached[rung])
-            listed = [number for _, number in self._rungs[rung] if number not in self._invalid]
+        k, listed = self._compared(n_good)
         k = min(k, len(listed))
         within = set(listed)
         bad = set(listed[k:])
@@ -195,21 +189,23 @@ class History:
         taken = dict(zip(pending, self.rows(pending), strict=True))
         return Split(self.rows(listed[:k]), good_weights, self.rows([*listed[k:], *sampled]), weights, taken)
 
-    def _ranked(self, k: int) -> list[int]:
-        """The best finished trials, best first: all that are kept, or just ``k`` where fronts rank them."""
+    def _compared(self, n_good: Callable[[int], int]) -> tuple[int, list[int]]:
+        """How many trials are good, and the best, best first: of those that came equally far, where that counts."""
+        if self._by_rung:
+            n_complete = sum(1 for key in self._best if key[0] == 0)
+            if n_complete >= self._need:
+                return n_good(n_complete), [key[3] for key in self._best]
+            falling = range(len(self._rungs) - 1, -1, -1)
+            rung = next((rung for rung in falling if self._reached[rung] >= self._need), None)
+            if rung is not None:
+                within = [number for _, number in self._rungs[rung] if number not in self._invalid]
+                return n_good(self._reached[rung]), within
+        k = n_good(self.n + self.n_partial)
         ranked = [key[3] for key in self._best]
         if self._fronts is None:
-            return ranked
+            return k, ranked
         good = self._fronts.best(k)
-        return good + ranked[: k - len(good)]
-
-    def _informative(self) -> int | None:
-        """The highest rung that enough trials have reached; None when enough are complete, or none is."""
-        n_complete = sum(1 for key in self._best[: self._need] if key[0] == 0)
-        if n_complete >= self._need:
-            return None
-        falling = range(len(self._rungs) - 1, -1, -1)
-        return next((rung for rung in falling if self._reached[rung] >= self._need), None)
+        return k, good + ranked[: k - len(good)]
 
 
 def _drawn(number: int) -> tuple[int, int]:

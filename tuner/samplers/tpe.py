@@ -48,10 +48,11 @@ class TPESampler(Sampler):
       the place is taken, not its surroundings. Each member of a batch sees those before it.
     * History is bounded: the 256 best trials, and for those beyond an even sample of 512, weighing what they stand for.
       So a suggestion costs the same however many trials there are.
-    * Partial results count (``multi_fidelity``) until d + 3 trials of d parameters are complete: values are compared at the
-      highest step that d + 3 trials have reached (BOHB, section 3.2; every step up to 16, then four to a doubling), the good
-      ones a share of those there, and trials that stopped before it are bad. From then on, and while no step is so far,
-      pruned trials rank behind complete ones by (last step, value), as Optuna's.
+    * Partial results count (``multi_fidelity``): good ones are the best share of those that came equally far, trials that
+      stopped before that are bad. Compared are complete trials as soon as they are d + 3 of d parameters, until then values
+      at the highest step that as many have reached (BOHB, section 3.2; every step up to 16, then four to a doubling). While
+      no step is so far, and without ``multi_fidelity``, pruned trials rank behind complete ones by (last step, value), as
+      Optuna's.
     * A trial that runs or is paused is a place taken also when it counts by its partial results, unless as a bad one; of
       very many paused ones the last 1024 are.
     * Several metrics (Ozaki et al.: MOTPE, GECCO 2020 and JAIR 2022): the good ones are whole fronts, then the part of the
@@ -69,7 +70,7 @@ class TPESampler(Sampler):
         n_ei_candidates: How many candidates are drawn from the good density, of which the best is suggested, at least 1.
         prior_weight: Weight of the uniform density in both; an observation weighs 1.
         constant_liar: Whether running trials count as bad ones, which keeps suggestions made at the same time apart.
-        multi_fidelity: Whether partial results count at first; None for where trials may be stopped early.
+        multi_fidelity: Whether partial results count; None for where trials may be stopped early.
 
     Raises:
         SweepError: An option is out of range.
