@@ -53,7 +53,7 @@ class TPESampler(Sampler):
       at the highest step that as many have reached (BOHB, section 3.2; every step up to 16, then four to a doubling). While
       no step is so far, and without ``multi_fidelity``, pruned trials rank behind complete ones by (last step, value), as
       Optuna's. Regret on 16 LCBench tasks under ``asha`` with and without: 0.056, 0.073 (16 workers, stopping), 0.049,
-      0.062 (promoting); 0.044, 0.051 and 0.036, 0.035 with 64 workers.
+      0.062 (promoting); 0.044, 0.051 and 0.041, 0.038 with 64 workers.
     * A trial that runs or is paused is a place taken also when it counts by its partial results, unless as a bad one; of
       very many paused ones the last 1024 are.
     * Several metrics (Ozaki et al.: MOTPE, GECCO 2020 and JAIR 2022): the good ones are whole fronts, then the part of the
