@@ -63,7 +63,8 @@ class Completed:
     """The attempt ran to its end.
 
     Attributes:
-        values: Every final metric by name, finite; holds at least the study's metrics.
+        values: Every final metric by name, finite; holds at least the study's metrics. Empty when the attempt went on from a
+            checkpoint and had nothing left to do: the trial's last report is its result.
     """
 
     values: Mapping[str, float]

@@ -23,6 +23,7 @@ ONE_CPU = Resources(1, 0, 0)
 class RecordingLink:
     stop_after: int | None = None
     stop_as: Stop | None = None
+    stop_at_checkpoint: Stop | None = None
     reports: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -36,6 +37,8 @@ class RecordingLink:
 
     @property
     def stop(self) -> Stop | None:
+        if self.stop_at_checkpoint is not None and self.checkpoints:
+            return self.stop_at_checkpoint
         asked = self.stop_after is not None and len(self.reports) >= self.stop_after
         return self.stop_as if asked else None
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tuner.core.actions import Stop
 from tuner.errors import ExecutorError
-from tuner.trial import Checkpoint, Completed, Failed, FailureKind
+from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Pruned
 from tuner.worker.checkpoints import FolderKeeper, keeper_of, study_keeper
 
 
@@ -185,6 +186,28 @@ def test_an_attempt_goes_on_from_what_another_one_saved(bench, keeper):
         return float((context.checkpoint.path / "layers" / "w.txt").read_text())
 
     assert bench.run(go_on, keeper=keeper).outcome == Completed({"loss": 0.25})
+
+
+def test_an_attempt_that_goes_on_from_the_last_step_has_nothing_left_to_do(bench, keeper):
+    bench.start_from = Checkpoint(7, kept(keeper, "3/1-7", "0.25"))
+
+    def train(params, context):
+        for step in range(context.checkpoint.step + 1, 8):
+            context.report(step, loss=1.0)
+
+    assert bench.run(train, keeper=keeper).outcome == Completed({})
+
+
+def test_the_report_with_which_an_attempt_learns_of_its_pause_counts(bench, keeper):
+    def train(params, context):
+        context.report(1, loss=1.0)
+        with context.save_checkpoint(2) as folder:
+            (folder / "w.txt").write_text("weights")
+        context.report(2, loss=0.5)
+
+    told = Stop(3, 2, "worse than others", pause=True)
+    assert bench.run(train, keeper=keeper, stop_at_checkpoint=told).outcome == Pruned(2)
+    assert bench.link.reports == [(1, {"loss": 1.0}), (2, {"loss": 0.5})]
 
 
 def test_a_checkpoint_that_is_gone_is_noted_and_the_attempt_starts_from_nothing(bench, keeper):

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tuner.core.ledger import LiveTrial
-from tuner.study import Constraint
+from tuner.study import Constraint, Metric
 from tuner.trial import Completed, Failed, FailureKind, Outcome, Pruned
 
-__all__ = ["FREE", "LOST", "MAX_LOSSES", "MEASURED", "in_light_of_stop", "violation_of", "with_constraints"]
+__all__ = [
+    "FREE",
+    "LOST",
+    "MAX_LOSSES",
+    "MEASURED",
+    "in_light_of_stop",
+    "violation_of",
+    "with_constraints",
+    "with_last_report",
+]
 
 FREE = frozenset({FailureKind.NODE_LOST, FailureKind.PREEMPTED})
 """Failures that do not count as retries."""
@@ -29,6 +38,19 @@ def in_light_of_stop(live: LiveTrial, outcome: Outcome) -> Outcome:
         return Pruned(live.last_step)
     kind = FailureKind.TIMEOUT if live.stop.timeout else FailureKind.STOPPED
     return Failed(kind, live.stop.reason)
+
+
+def with_last_report(metrics: Sequence[Metric], live: LiveTrial, outcome: Outcome) -> Outcome:
+    """A complete outcome that has values: an attempt that went on from the very last checkpoint returns none, and the last
+    report of an earlier attempt is the result; ``BAD_REPORT`` when that lacks a metric.
+    """
+    if not isinstance(outcome, Completed) or outcome.values:
+        return outcome
+    missing = [metric.name for metric in metrics if metric.name not in live.last_values]
+    if missing:
+        message = f"it went on from a checkpoint and returned nothing, and no earlier report has {', '.join(missing)}"
+        return Failed(FailureKind.BAD_REPORT, message)
+    return Completed(live.last_values)
 
 
 def with_constraints(

@@ -21,7 +21,15 @@ from tuner.core.checkpoints import Shelf
 from tuner.core.deadlines import Deadlines
 from tuner.core.ledger import LiveTrial
 from tuner.core.limits import Progress, cost_of
-from tuner.core.outcomes import FREE, LOST, MAX_LOSSES, in_light_of_stop, violation_of, with_constraints
+from tuner.core.outcomes import (
+    FREE,
+    LOST,
+    MAX_LOSSES,
+    in_light_of_stop,
+    violation_of,
+    with_constraints,
+    with_last_report,
+)
 from tuner.core.ports import Pruner
 from tuner.core.room import Room
 from tuner.core.selection import standing
@@ -151,7 +159,7 @@ class Trials:
             return
         assert live.lane is not None
         self._room.lanes.give_back(live.lane)
-        outcome = in_light_of_stop(live, event.outcome)
+        outcome = with_last_report(self._spec.metrics, live, in_light_of_stop(live, event.outcome))
         if isinstance(outcome, Failed) and outcome.kind in LOST:
             self._room.pace.reset()
         elif event.usage is not None:

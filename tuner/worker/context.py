@@ -86,7 +86,8 @@ class AttemptContext:
             TrialPruned: The engine has asked the attempt to stop; let it pass.
             BadReport: The report cannot be used; the attempt fails.
         """
-        self._check_stop()
+        if not self._pausing:  # a paused trial goes on behind this step: nobody would report it again
+            self._check_stop()
         checked_step = self._checked_step(step)
         checked = self._checked_values(checked_step, {**values, **metrics} if values else metrics)
         self.last_step, self.last_values = checked_step, checked
@@ -150,6 +151,11 @@ class AttemptContext:
         self._own_log.append(data)
         self._link.log(text)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the objective has taken up a checkpoint of an earlier attempt."""
+        return self.__dict__.get("checkpoint") is not None
+
     def own_log(self) -> bytes:
         """What ``log`` got while no source was installed."""
         return b"" if self._own_log is None else self._own_log.bytes()
@@ -164,6 +170,11 @@ class AttemptContext:
         if name not in self._left_out:
             self._left_out.add(name)
             self.log(f"[tuner] {name} is {value} {where}: it is left out, as it is not finite\n")
+
+    @property
+    def _pausing(self) -> bool:
+        stop = self._link.stop
+        return stop is not None and stop.pause
 
     def _check_stop(self) -> None:
         stop = self._link.stop

@@ -41,6 +41,8 @@ def outcome_of_value(returned: Any, context: AttemptContext) -> Outcome:
     where = "that was returned"
     if returned is None and context.last_values is not None:
         returned, where = context.last_values, f"of the last report, at step {context.last_step}"
+    if returned is None and context.goes_on:  # the checkpoint was the last step's: nothing was left to do
+        return Completed({})
     if returned is None:
         wanted = ", ".join(context.metric_names)
         return _bad(f"the objective returned None and reported nothing, expected {wanted} as a number or a mapping")
