@@ -11,7 +11,7 @@ from tuner.core.scheduler import Scheduler
 from tuner.errors import InvalidTransition
 from tuner.resources import Node, Resources
 from tuner.study import Limits, Retry
-from tuner.trial import Checkpoint, Failed, FailureKind, Pruned, TrialState
+from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Pruned, TrialState
 
 
 class Puppet(Pruner):
@@ -21,6 +21,7 @@ class Puppet(Pruner):
 
     def __init__(self) -> None:
         self.queue: list[int] = []
+        self.saved: list[int] = []
         self.admitted: list[int] = []
         self.ended: list[tuple[int, str]] = []
         self.asked = 0
@@ -34,6 +35,9 @@ class Puppet(Pruner):
     def promote(self):
         self.asked += 1
         return Promotion(self.queue.pop(0), "it was told to") if self.queue else None
+
+    def rescue(self):
+        return Promotion(self.saved.pop(0), "nobody else") if self.saved else None
 
     def finish(self, trial):
         self.ended.append((trial.number, trial.state.value))
@@ -170,6 +174,16 @@ def test_the_promoted_attempt_goes_on_from_the_latest_checkpoint(play):
     assert [start.checkpoint for start in s.said(Start)] == [None, Checkpoint(1, "a")]
 
 
+def test_the_last_report_is_the_result_of_an_attempt_that_had_nothing_left_to_do(play):
+    s = play(trials=5)
+    s.node(cpu=1)
+    s.suggest()
+    s.pruner.queue.append(0)
+    paused(s, 0)
+    s.finish(0, Completed({}), attempt=2)
+    assert (s.trial(0).state, s.trial(0).values) == (TrialState.COMPLETE, {"loss": 5.0})
+
+
 def test_a_trial_that_is_run_again_from_nothing_is_not_judged_twice_at_the_same_step(play):
     s = play(trials=5)
     s.node(cpu=1)
@@ -205,6 +219,20 @@ def test_the_study_does_not_close_while_a_paused_trial_can_be_promoted(play):
     assert s.core.closed is None
     s.node("b", cpu=1)
     assert s.starts() == [(0, 1), (0, 2)]
+
+
+def test_a_study_in_which_none_completed_lets_a_paused_trial_run_to_its_end(play):
+    s = play(trials=2)
+    s.pruner.saved = [1, 0]
+    s.node(cpu=2)
+    s.suggest()
+    paused(s, 0)
+    paused(s, 1)
+    assert s.starts() == [(0, 1), (1, 1), (1, 2)]
+    s.finish(1, 4.0, attempt=2)
+    assert s.core.closed.reason == "trials"
+    assert (s.trial(1).state, s.trial(0).state) == (TrialState.COMPLETE, TrialState.PRUNED)
+    assert s.pruner.saved == [0]
 
 
 def test_paused_trials_end_when_the_sweep_is_stopped(play):

@@ -263,3 +263,22 @@ def test_reasons_for_going_on_are_given_when_asked_for():
         "go",
         "rung 0 (step 1): its value 1 ranks 1 of 3, and the best 1 may go on, so it does without a pause",
     )
+
+
+def test_where_none_ran_to_its_end_the_best_of_the_highest_rung_does_and_is_judged_no_more():
+    pruner = promoting()
+    for trial, value in enumerate((3.0, 1.0, 2.0)):
+        pruner.judge(trial, 1, value)
+    assert promoted(pruner) == [1]
+    assert pruner.judge(1, 3, 0.5).decision == "pause"
+    promotion = pruner.rescue()
+    assert promotion.trial == 1
+    assert "rung 1 (step 3)" in promotion.reason
+    assert "no trial ran to its end" in promotion.reason
+    assert pruner.judge(1, 9, 0.4) is None
+    assert pruner.rescue().trial == 2, "then the best of the rung below"
+
+
+def test_nobody_is_there_to_run_to_its_end_where_nobody_is_paused():
+    assert promoting().rescue() is None
+    assert AshaPruner(LOSS).rescue() is None

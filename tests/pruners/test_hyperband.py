@@ -73,6 +73,18 @@ def test_the_highest_rung_of_all_brackets_is_promoted_first():
     assert promotions[0].reason.startswith("bracket 2, rung 0 (step 9): its value 0 ranks 1 of 3 now")
 
 
+def test_where_none_ran_to_its_end_the_best_of_the_highest_rung_of_all_brackets_does():
+    pruner = HyperbandPruner(LOSS, max=27, promote=True)
+    assert pruner.rescue() is None
+    low, high = members(pruner, 0, 2), members(pruner, 2, 2)
+    for rank, number in enumerate(low):
+        pruner.judge(number, 1, float(rank))
+    for rank, number in enumerate(high):
+        pruner.judge(number, 9, 5.0 - rank)
+    promotions = [pruner.rescue() for _ in range(5)]
+    assert [promotion and promotion.trial for promotion in promotions] == [high[1], high[0], low[0], low[1], None]
+
+
 def test_without_max_it_says_what_is_missing():
     with pytest.raises(SweepError, match="hyperband needs max"):
         plugins.build("pruner", PluginSpec("hyperband"), LOSS)

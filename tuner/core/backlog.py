@@ -59,6 +59,11 @@ class Backlog:
                 return live
         return self._new.popleft() if self._new else None
 
+    def rescue(self, lives: dict[int, LiveTrial]) -> LiveTrial | None:
+        """The paused trial that is to run to its end, as no other one has; None when there is none."""
+        promotion = self._pruner.rescue() if self._promotes else None
+        return None if promotion is None else self._promoted(lives.get(promotion.trial), promotion.trial)
+
     def _promoted(self, live: LiveTrial | None, number: int) -> LiveTrial | None:
         """The promoted trial; None when its attempt has not ended yet, after which it goes on."""
         if live is not None and live.paused:

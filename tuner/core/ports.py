@@ -216,6 +216,10 @@ class Pruner(ABC):
         """
         return None
 
+    def rescue(self) -> Promotion | None:
+        """The paused trial that runs to its end, judged no more, as nothing else is left to run and none is COMPLETE."""
+        return None
+
     def finish(self, trial: Trial) -> None:  # noqa: B027 -- most pruners do not care how a trial ended
         """The trial ended: forget it, or learn from it."""
 

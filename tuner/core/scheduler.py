@@ -288,10 +288,11 @@ class Scheduler:
             done = left is not None and left <= 0
             if not done and not self._exhausted:
                 return
+            # No lane was open, so nobody had asked the pruner; or it had no wish when it was asked.
             live = backlog.next(self._trials.live)
-            if (
-                live is not None
-            ):  # no lane was open, so nobody had asked the pruner; or it had no wish when it was asked
+            if live is None and not self._trials.progress.complete:
+                live = backlog.rescue(self._trials.live)
+            if live is not None:
                 backlog.first(live)
                 self._fill()
             elif done:

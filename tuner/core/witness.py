@@ -105,7 +105,13 @@ class Witness(Pruner):
 
     def promote(self) -> Promotion | None:
         """Hand on, and note who is promoted."""
-        promotion = self._pruner.promote()
+        return self._noted(self._pruner.promote())
+
+    def rescue(self) -> Promotion | None:
+        """Hand on, and note who is promoted."""
+        return self._noted(self._pruner.rescue())
+
+    def _noted(self, promotion: Promotion | None) -> Promotion | None:
         if promotion is not None:
             self.n_promoted += 1
             if promotion.trial == self._about:

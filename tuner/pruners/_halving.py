@@ -115,12 +115,13 @@ class Halving:
         self._learns_max = promote and max is None
         self._rungs: list[_Rung] = []
         self._next: dict[int, int] = {}
+        self._rescued: set[int] = set()
         self._ready: int | None = None
         self._changed = False
 
     def judge(self, trial: int, step: int, value: float, explain: bool) -> Verdict | None:
         """Let the trial compete at every rung that it has reached with this report."""
-        if not math.isfinite(value):
+        if not math.isfinite(value) or trial in self._rescued:
             return None
         index = self._next.get(trial, 0)
         verdict: Verdict | None = None
@@ -220,21 +221,44 @@ class Halving:
     def promote(self) -> Promotion | None:
         """Take the best of the highest rung that has someone to promote; None when no rung has."""
         index = self._ready_rung()
-        best = None if index is None else self._rungs[index].paused.best()
-        if index is None or best is None:
+        return None if index is None else self._take(index)
+
+    @property
+    def highest(self) -> float | None:
+        """Step of the highest rung at which somebody is paused; None when nobody is."""
+        index = self._highest_rung()
+        return None if index is None else self._rungs[index].step
+
+    def _highest_rung(self) -> int | None:
+        falling = reversed(range(len(self._rungs)))
+        return next((index for index in falling if self._rungs[index].paused.best() is not None), None)
+
+    def rescue(self) -> Promotion | None:
+        """Take the best of the highest rung at which somebody is paused, to run to its end; None when nobody is."""
+        index = self._highest_rung()
+        promotion = None if index is None else self._take(index, "as no trial ran to its end, it does")
+        if promotion is not None:
+            self._rescued.add(promotion.trial)
+        return promotion
+
+    def _take(self, index: int, why: str | None = None) -> Promotion | None:
+        rung = self._rungs[index]
+        best = rung.paused.best()
+        if best is None:
             return None
-        rung, (score, trial) = self._rungs[index], best
+        score, trial = best
         rung.paused.remove(trial)
         self._changed = True
         rank, of = rung.values.below(score) + 1, len(rung.values)
         places = int(of // self._eta)
-        why = f"the best {places} may go on" if rank <= places else "trials end there"
+        why = why or (f"the best {places} may go on" if rank <= places else "trials end there")
         reason = f"{self._where(index)}: its value {self._sign * score:.6g} ranks {rank} of {of} now, and {why}"
         return Promotion(trial, reason)
 
     def finish(self, trial: Trial) -> None:
         """Forget where the trial was; its values stay at the rungs, as the others are still compared with them."""
         passed = self._next.pop(trial.number, 0)
+        self._rescued.discard(trial.number)
         if not self._promote:
             return
         if passed and self._rungs[passed - 1].paused.remove(trial.number):

@@ -68,6 +68,10 @@ class AshaPruner(Pruner):
         """The best paused trial of the highest rung from which one may go on."""
         return self._halving.promote() if self.promotes else None
 
+    def rescue(self) -> Promotion | None:
+        """The best paused trial of the highest rung at which one is."""
+        return self._halving.rescue()
+
     def finish(self, trial: Trial) -> None:
         """Forget where the trial was; its values stay at the rungs."""
         self._halving.finish(trial)

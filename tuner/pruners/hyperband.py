@@ -86,6 +86,11 @@ class HyperbandPruner(Pruner):
         ready = [(step, -b) for b, halving in enumerate(self._halvings) if (step := halving.ready) is not None]
         return self._halvings[-max(ready)[1]].promote() if ready else None
 
+    def rescue(self) -> Promotion | None:
+        """The best paused trial of the highest rung at which one is, whatever its bracket."""
+        paused = [(step, -b) for b, halving in enumerate(self._halvings) if (step := halving.highest) is not None]
+        return self._halvings[-max(paused)[1]].rescue() if paused else None
+
     def finish(self, trial: Trial) -> None:
         """Forget where the trial was; its values stay at the rungs of its bracket."""
         self._halvings[self._deal[trial.number]].finish(trial)
