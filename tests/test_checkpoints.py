@@ -135,4 +135,4 @@ def test_on_ray_a_killed_worker_and_a_killed_driver_cost_no_trial(desk):
     study = held_in_the_end(desk)
     assert len(study.trials) == 24
     begun = [step for trial, attempt, step in trained(desk) if trial == victim and attempt > 1]
-    assert min(begun) >= 2
+    assert min(begun, default=9) >= 2, "none when the victim was paused as it died, and not promoted"
