@@ -256,6 +256,19 @@ def test_bears_any_values(value):
         sampler.tell([complete(number, suggestion.params, {"loss": value(place(suggestion)[0])})])
 
 
+@pytest.mark.parametrize("noisy", [False, True])
+def test_at_the_bottom_it_says_nothing_twice_unless_a_value_is_worth_another_look(noisy):
+    sampler = GPSampler(Problem(PLANE, LOSS, 0, noisy=noisy))
+    tried = []
+
+    def parabola(params):
+        tried.append((params["x"], params["y"]))
+        return (params["x"] - 0.3) ** 2 + (params["y"] - 0.7) ** 2
+
+    run(sampler, parabola, 60)
+    assert (len(set(tried)) < 60) == noisy
+
+
 def test_bears_the_same_point_over_and_over():
     sampler = GPSampler(Problem(WIDE, LOSS, 1), n_startup_trials=1)
     (suggestion,) = sampler.ask(0, 1)

@@ -79,6 +79,7 @@ class GPSampler(Sampler):
         self._design = Halton(d, problem.seed)
         self._drawer = SpaceDrawer(problem.space)
         self._seen = Seen(problem.space, problem.noisy, problem.seed)
+        self._tried: set[bytes] | None = None if problem.noisy or self._seen.active else set()
 
     def ask(self, first: int, count: int) -> Sequence[Suggestion]:
         """Suggestions for trials ``first`` to ``first + count - 1``; fewer when a finite space is exhausted.
@@ -117,16 +118,23 @@ class GPSampler(Sampler):
 
     def replay(self, number: int, suggestion: Suggestion) -> None:
         """A trial runs, whoever chose it."""
-        self._records.begin(number, self._encoding.encode(suggestion.params))
+        row = self._encoding.encode(suggestion.params)
+        self._records.begin(number, row)
         self._seen.add(suggestion.params)
+        if self._tried is not None:
+            self._tried.add(row.tobytes())
 
     def _suggest(self, number: int) -> Params | None:
         with np.errstate(all="ignore"), one_thread():
             for row in self._promising(number):
                 params = self._encoding.decode(np.nan_to_num(row))
-                if params is not None and params not in self._seen:
+                if params is not None and params not in self._seen and not self._repeats(params):
                     return params
         return self._seen.draw(self._drawer, Random(trial_key(self._problem.seed, number)))
+
+    def _repeats(self, params: Params) -> bool:
+        """Whether a search that has come to its end, over reals, says once more what it said before, to the last bit."""
+        return self._tried is not None and self._encoding.encode(params).tobytes() in self._tried
 
     def _promising(self, number: int) -> Iterable[Rows]:
         """Rows to try, the best first."""
