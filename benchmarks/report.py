@@ -178,7 +178,7 @@ def _panel(
         x = place(share, 1.0).split()[0]
         parts.append(_label(float(x), TOP + PANEL_H + 14, f"{share:g}", anchor))
     for s in reversed(row["standings"]):
-        if s["who"] in colours and s["curve"]:
+        if s["who"] in colours and s["rank"] and s["curve"]:
             colour, thick = colours[s["who"]]
             line = "L".join(place(x, y) for x, y in s["curve"])
             parts.append(

@@ -169,7 +169,7 @@ def _interval(values: Sequence[float]) -> tuple[float, float, float] | None:
 def _ert(runs: Mapping[str, Mapping[Pair, Record]], who: str, target: str) -> float | None:
     """Expected running time (time of all runs / runs that got there; Hansen et al. 2009), in terms of the target's own.
 
-    Where no run got there the time of all runs stands for it, a lower bound.
+    Where no run got there twice the time of all runs stands for it, as if half a run had.
     """
     if target not in runs:
         return None
@@ -189,7 +189,7 @@ def _expected(of: Mapping[Pair, Record], task: str, seeds: Collection[int], goal
     records = [of[task, seed] for seed in sorted(seeds)]
     reached = [record.reached(goal) for record in records]
     spent = sum(min(at_s, record.run.end_s) for at_s, record in zip(reached, records, strict=True))
-    return spent / max(1, sum(math.isfinite(at_s) for at_s in reached))
+    return spent / max(0.5, sum(math.isfinite(at_s) for at_s in reached))
 
 
 def _curve(records: Sequence[Record], unit: _Unit) -> list[tuple[float, float]]:
