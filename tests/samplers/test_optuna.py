@@ -7,7 +7,7 @@ import pytest
 
 from tuner import plugins
 from tuner.core.ports import Problem
-from tuner.errors import SweepError
+from tuner.errors import SweepError, TunerError
 from tuner.space import Categorical, Float, Int, SearchSpace
 from tuner.study import Constraint, Metric, PluginSpec
 from tuner.testing.samplers import MIXED, SamplerTestCase, earlier, finished
@@ -154,3 +154,30 @@ def test_a_sampler_that_repeats_itself_is_helped_out_by_draws_until_nothing_is_l
     assert found[0] == 0
     assert sorted(found) == list(range(7))
     assert not sampler.ask(7, 1)
+
+
+class Lacking(optuna.samplers.RandomSampler):
+    """Imports something only when it is asked, as Optuna's GPSampler does torch."""
+
+    def sample_independent(self, *arguments: Any) -> Any:
+        raise ModuleNotFoundError("No module named 'torch'")
+
+
+class Forgetful(optuna.samplers.RandomSampler):
+    """Cannot bear the end of a trial."""
+
+    def after_trial(self, *arguments: Any) -> None:
+        raise KeyError("lost")
+
+
+def test_what_the_class_raises_is_said_to_be_its_fault(monkeypatch):
+    monkeypatch.setattr(optuna.samplers, "Lacking", Lacking, raising=False)
+    monkeypatch.setattr(optuna.samplers, "Forgetful", Forgetful, raising=False)
+    with pytest.raises(
+        TunerError, match=r"optuna.samplers:Lacking cannot import what it needs: No module named 'torch'"
+    ):
+        build(**{"class": "optuna.samplers:Lacking"}).ask(0, 1)
+    sampler = build(**{"class": "optuna.samplers:Forgetful"})
+    (suggestion,) = sampler.ask(0, 1)
+    with pytest.raises(TunerError, match=r"optuna.samplers:Forgetful raised KeyError as it was told of trial 0"):
+        sampler.tell([finished(0, suggestion.params)])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from optuna.samplers import BaseSampler
 
-from tuner.core.ports import Problem
-from tuner.errors import SweepError, closest
+from tuner.core.ports import Problem, Suggestion
+from tuner.errors import SweepError, TunerError, closest
 from tuner.samplers._optuna import OptunaAdapter
+from tuner.trial import Trial
 
 __all__ = ["OptunaClassSampler"]
 
@@ -30,7 +33,8 @@ class OptunaClassSampler(OptunaAdapter):
     """
 
     def __init__(self, problem: Problem, **options: Any) -> None:
-        found = _imported(options.pop("class", None))
+        path = options.pop("class", None)
+        found = _imported(path)
         reseed = options.pop("reseed", True)
         if not isinstance(reseed, bool):
             raise SweepError("reseed must be true or false", path="sampler.reseed", got=reseed)
@@ -58,7 +62,45 @@ class OptunaClassSampler(OptunaAdapter):
             sampler: BaseSampler = found(**options, seed=seed) if seeded else found(**options)
             return sampler
 
+        self._path = path
         super().__init__(problem, make, reseeded=reseed)
+
+    def ask(self, first: int, count: int) -> Sequence[Suggestion]:
+        """Suggestions of the class.
+
+        Raises:
+            SearchSpaceError: Next to everything is forbidden.
+            TunerError: The class raised.
+        """
+        with self._named(f"as it was asked for trial {first}"):
+            return super().ask(first, count)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell the class of finished trials.
+
+        Raises:
+            TunerError: The class raised.
+        """
+        with self._named(f"as it was told of trial {trials[0].number}" if trials else ""):
+            super().tell(trials)
+
+    @contextmanager
+    def _named(self, when: str) -> Iterator[None]:
+        """What the class raises is its fault, and said to be."""
+        try:
+            yield
+        except TunerError:
+            raise
+        except ImportError as error:
+            raise TunerError(
+                f"the sampler {self._path} cannot import what it needs: {error}",
+                hint="install that and `tuner resume` the study, or take another sampler",
+            ) from error
+        except Exception as error:
+            raise TunerError(
+                f"the sampler {self._path} raised {type(error).__name__} {when}: {error}",
+                hint="mend it and `tuner resume` the study, or take another sampler",
+            ) from error
 
 
 def _imported(path: object) -> type[Any]:
