@@ -84,6 +84,23 @@ def test_members_that_are_ahead_wait_until_all_have_begun_and_the_best_go_on_fir
     assert pruner.promote() is None
 
 
+def test_nobody_goes_on_before_one_that_was_suggested_and_still_waits_for_a_worker():
+    pruner = PbtPruner(LOSS, population=3, interval=1)
+    for number, loss in enumerate((0.3, 0.1)):
+        pruner.admit(number)
+        pruner.judge(number, 1, loss)
+    pruner.admit(2)
+    assert pruner.promote() is None
+    pruner.finish(Trial(2, TrialState.FAIL, {}, {}))
+    pruner.admit(3)
+    assert pruner.promote() is None
+    assert pruner.promote() is None, "nor when it is asked again"
+    assert decision(pruner.judge(3, 1, 0.2)) == "pause"
+    promotion = pruner.promote()
+    assert promotion is not None
+    assert promotion.trial == 1
+
+
 def test_nobody_waits_where_all_train_at_once():
     pruner = populated(3)
     for turn in range(1, 9):

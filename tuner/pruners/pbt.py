@@ -83,6 +83,7 @@ class PbtPruner(Pruner):
         self._population, self._interval, self._quantile = population, interval, quantile
         self._last = max
         self._n_admitted = 0
+        self._silent: set[int] = set()  # suggested, and not heard of since: most likely they wait for a worker
         self._members: dict[int, _Member] = {}
         self._complete: deque[int] = deque()
         self._paused: list[tuple[int, float, int]] = []  # (turn, score, trial), rising
@@ -91,6 +92,7 @@ class PbtPruner(Pruner):
     def admit(self, trial: int) -> None:
         """One more has its place."""
         self._n_admitted += 1
+        self._silent.add(trial)
         self._copying = False
 
     def judge(self, trial: int, step: int, value: float) -> Verdict | None:
@@ -98,6 +100,7 @@ class PbtPruner(Pruner):
         if not math.isfinite(value):
             return None
         member = self._members.get(trial)
+        self._silent.discard(trial)
         if member is None:
             # The first report of a copy: the turns before it were its parent's.
             member = self._members[trial] = _Member((step - 1) // self._interval)
@@ -137,18 +140,19 @@ class PbtPruner(Pruner):
         return Verdict("stop", reason, step // self._interval - 1, step, rank, n, threshold)
 
     def promote(self) -> Promotion | None:
-        """The best of those that are furthest behind, once the whole population has begun.
+        """The best of those that are furthest behind, once the whole population has begun, copies included.
 
         None once when a place has become free: so a copy is asked for before the others go on.
         """
         waits, self._copying = self._copying, False
-        if waits or not self._paused or self._n_admitted < self._population:
+        if waits or not self._paused or self._silent or self._n_admitted < self._population:
             return None
         turn, _, trial = self._paused.pop(0)
         return Promotion(trial, f"goes on after step {turn * self._interval}: no member is further behind")
 
     def finish(self, trial: Trial) -> None:
         """Of a complete trial the values stay, the others leave the population."""
+        self._silent.discard(trial.number)
         if trial.state is not TrialState.COMPLETE:
             self._members.pop(trial.number, None)
             self._copying = True

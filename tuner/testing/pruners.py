@@ -73,8 +73,11 @@ def run_course(
                 number += 1
             else:
                 break
-        if not running:
-            break
+        if not running:  # as the core does: a pruner that had no wish is asked once more before the end
+            promotion = pruner.promote()
+            if promotion is None:
+                break
+            _promote(promotion, course, running, paused)
         trial = rng.choice(sorted(running))
         step, raw = running[trial].pop(0)
         decision = _judge(pruner, course, (trial, step, value(raw)))
