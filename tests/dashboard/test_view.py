@@ -124,6 +124,13 @@ def test_time_left_follows_the_limit_that_is_reached_first(opened):
     assert late.left_s == pytest.approx(10.0)
 
 
+def test_nothing_is_said_of_the_time_left_while_the_best_model_is_fitted(opened):
+    study = opened(trials=20)
+    for number in range(20):
+        study.trial(number, T0 + number, 0.5)
+    assert study.snapshot(60).left_s is None
+
+
 def test_a_resumed_study_counts_the_time_of_its_drivers_only_and_takes_the_new_limits(opened):
     study = opened(trials=10)
     study.start(0, T0)

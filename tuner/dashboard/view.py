@@ -292,6 +292,8 @@ class View:
         return max(candidates, key=lambda progress: progress.share, default=None)
 
     def _left_s(self, counts: Counts, elapsed_s: float, per_minute: float | None) -> float | None:
+        if self._limits.trials and counts.finished >= self._limits.trials:
+            return None  # what takes time now, as fitting the best model, is no trial
         candidates = []
         if self._limits.trials and per_minute:
             candidates.append(60.0 * max(self._limits.trials - counts.finished, 0) / per_minute)
