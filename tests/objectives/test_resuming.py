@@ -158,3 +158,10 @@ def test_under_pbt_models_are_saved_before_they_are_reported(bench, saving):
 )
 def test_when_to_save_follows_from_the_pruner(bench, pruner, saves):
     assert saves_of(bench(spec={"pruner": pruner}, estimator="x", data={"sklearn": "iris"}).spec) == saves
+
+
+@pytest.mark.parametrize(("kind", "saves"), [(XGBOOST, None), ("sklearn.linear_model.LogisticRegression", False)])
+def test_an_estimator_that_trains_in_one_piece_says_that_it_saves_nothing(bench, kind, saves):
+    path = kind["estimator"] if isinstance(kind, dict) else kind
+    one = bench({}, estimator=path, data={"sklearn": "breast_cancer"}, metric="log_loss", goal="minimize").prepare()
+    assert one.objective.checkpoints is saves

@@ -97,7 +97,7 @@ def _use(
         first = _resembling(spec, info, finished)
         found.first += first
         why = "; ".join(differences) or "no finished trial of it has all that is asked of one here"
-        what = f"its best {len(first)} configurations are tried first" if first else "nothing in it fits"
+        what = f"its best {_count(first)} tried first" if first else "nothing in it fits"
         found.notes.append(f"study {name!r} only resembles this one ({why}): {what}")
         return
     found.trials += known
@@ -224,3 +224,7 @@ def _number(found: Recalled, spec: StudySpec) -> None:
         )
         found.trials = [*(trial for k, trial in enumerate(early) if k in best), *latest]
     found.trials = [replace(trial, number=-1 - k) for k, trial in enumerate(found.trials)]
+
+
+def _count(first: Sequence[object]) -> str:
+    return "configuration is" if len(first) == 1 else f"{len(first)} configurations are"

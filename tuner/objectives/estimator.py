@@ -224,6 +224,10 @@ class Estimator(Objective):
                 self._wanted_fidelity, example, cv=self._validation.kind == "cv", several=several
             )
         checks.check_reports(spec, self._fidelities.values())
+        by_steps = any(fidelity in ("boosting_rounds", "epochs") for fidelity in self._fidelities.values())
+        self.checkpoints = (
+            None if by_steps else False
+        )  # whether a model can go on from a state shows when it is trained
 
     def _choices_of(self, blueprint: Blueprint, chosen: Mapping[str, Any]) -> Choices | None:
         if self._as_frame or blueprint.traits.frame:

@@ -241,7 +241,7 @@ class UrlKeeper:
     def _files(self) -> Any:
         """The file system; made anew in every process, since connections do not travel."""
         try:
-            import fsspec  # type: ignore[import-not-found]
+            import fsspec
 
             return fsspec.core.url_to_fs(self.root)[0]
         except (ImportError, ValueError) as error:
