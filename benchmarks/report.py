@@ -73,7 +73,7 @@ def _few(result: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
 
 def _ahead(result: Mapping[str, Any]) -> list[str]:
     """Where a peer is ahead, in words."""
-    said = [f"at {row['workers']:,} workers {line}" for row in result["levels"] for line in row["behind"]]
+    said = [f"at {_workers(row)} {line}" for row in result["levels"] for line in row["behind"]]
     return ["Where a peer is ahead: " + "; ".join(said) + "."] if said else ["No peer is ahead at any level."]
 
 
