@@ -130,7 +130,8 @@ def test_what_a_child_held_before_the_attempt_does_not_count():
 
 def test_one_thread_samples_all_attempts_of_a_process():
     metered(lambda: None)
-    before = {t.ident for t in threading.enumerate() if t.name == "tuner-usage"}  # other tests may have left one of theirs
+    # Other tests may have left one of theirs.
+    before = {t.ident for t in threading.enumerate() if t.name == "tuner-usage"}
     for _ in range(50):
         metered(lambda: None)
     assert before
