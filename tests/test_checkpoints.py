@@ -127,7 +127,8 @@ def test_on_ray_a_killed_worker_and_a_killed_driver_cost_no_trial(desk):
     deadline_s = time.monotonic() + 60.0
     while driver.poll() is None and not (desk / "died").exists() and time.monotonic() < deadline_s:
         time.sleep(0.01)
-    time.sleep(0.5)  # not waited for anything: it moves the kill to a moment when the worker's checkpoints have been heard of
+    # Waits for nothing: it moves the kill to a moment when the worker's checkpoints have been heard of.
+    time.sleep(0.5)
     driver.kill()
     driver.wait()
     victim = int((desk / "died").read_text())
