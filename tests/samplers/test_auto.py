@@ -44,6 +44,16 @@ def test_gp_suggests_while_trials_are_few():
     assert sampler.ask(30, 3) == gp.ask(30, 3) != tpe.ask(30, 3)
 
 
+def test_tpe_has_every_fifth_suggestion_all_the_same():
+    sampler, gp, tpe = three()
+    told(sampler, gp, tpe)
+    for number in range(33, 36):
+        (suggestion,) = sampler.ask(number, 1)
+        chosen, other = (tpe, gp) if number == 34 else (gp, tpe)
+        assert chosen.ask(number, 1) == [suggestion]
+        other.replay(number, Suggestion(suggestion.params))
+
+
 @pytest.mark.parametrize(("wall_s", "hurried"), [(0.04, True), (0.5, False), (0.0, False)])
 def test_tpe_suggests_alone_where_trials_end_too_fast_to_wait_for_gp(wall_s, hurried):
     sampler, gp, tpe = three()

@@ -20,15 +20,21 @@ HURRY_S = 0.05
 """Where a suggestion is wanted more often than this, the Gaussian process, which takes about as long, has none."""
 KNOWN = 10
 """Results from which on it is known how long trials take."""
+APART = 5
+"""Of so many suggestions one is made by ``tpe``: it looks elsewhere where the Gaussian process sits in a local hollow."""
+SETTLED = 20
+"""Trial from which on; before, the Gaussian process is still looking everywhere itself."""
 
 
 class AutoSampler(Sampler):
-    """Lets ``gp`` suggest while trials are few, and shares with ``tpe`` where they are many.
+    """Lets ``gp`` suggest while trials are few, with a look aside by ``tpe``, and shares with it where they are many.
 
     The rule, for trial n:
 
     - ``gp`` suggests while there are fewer than 1,000 results and fewer than 300 trials run. That is nearly every study of
-      expensive trials: there it was ahead of ``tpe`` on nearly every task, at 1, 8, 64 and 256 workers.
+      expensive trials: there it was ahead of ``tpe`` on nearly every task, at 1, 8, 64 and 256 workers. From trial 20 on every fifth suggestion is ``tpe``'s
+      all the same: at one worker that was better than ``gp`` alone (mean rank 2.6 for 3.0 over 14 tasks and 6 seeds), as it
+      gets the search out of local hollows.
     - While 300 trials or more run, the two take turns (n even, n odd): as good as ``gp`` alone at 1,000 workers, for less
       than half of its time, and where one of the two is caught the other goes on.
     - From 1,000 results on, ``gp`` has every fourth suggestion (n divisible by 4): ``tpe`` costs a tenth, knows all trials
@@ -109,4 +115,4 @@ class AutoSampler(Sampler):
             return self._tpe if number % 4 else self._gp
         if len(self._running) >= CROWD:
             return self._tpe if number % 2 else self._gp
-        return self._gp
+        return self._tpe if number >= SETTLED and number % APART == APART - 1 else self._gp
