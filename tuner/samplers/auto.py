@@ -32,9 +32,9 @@ class AutoSampler(Sampler):
     The rule, for trial n:
 
     - ``gp`` suggests while there are fewer than 1,000 results and fewer than 300 trials run. That is nearly every study of
-      expensive trials: there it was ahead of ``tpe`` on nearly every task, at 1, 8, 64 and 256 workers. From trial 20 on every fifth suggestion is ``tpe``'s
-      all the same: at one worker that was better than ``gp`` alone (mean rank 2.6 for 3.0 over 14 tasks and 6 seeds), as it
-      gets the search out of local hollows.
+      expensive trials: there it was ahead of ``tpe`` on nearly every task, at 1, 8, 64 and 256 workers. From trial 20 on
+      every fifth suggestion is ``tpe``'s all the same, as it gets the search out of local hollows: better than ``gp``
+      alone (mean rank 2.6 for 3.0 at one worker, over 14 tasks and 6 seeds).
     - While 300 trials or more run, the two take turns (n even, n odd): as good as ``gp`` alone at 1,000 workers, for less
       than half of its time, and where one of the two is caught the other goes on.
     - From 1,000 results on, ``gp`` has every fourth suggestion (n divisible by 4): ``tpe`` costs a tenth, knows all trials
