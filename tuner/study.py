@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from tuner.errors import SweepError
+from tuner.formula import Formula
 from tuner.space import SearchSpace
 from tuner.trial import FailureKind, Params
 
@@ -143,6 +144,7 @@ class Limits:
             reported nothing counts as one.
         cost: How much money the attempts may cost, by the study's ``prices``.
         regret: The sweep ends when what the best value can still be improved by, by an upper confidence bound, is less.
+        nodes: How many worker nodes the cluster may grow to for this study, at least 1.
     """
 
     trials: int | None = None
@@ -155,6 +157,7 @@ class Limits:
     steps: int | None = None
     cost: float | None = None
     regret: float | None = None
+    nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +176,30 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class ResourceRequest:
-    """What one attempt asks for; None means that the engine decides (``auto``).
+    """What one attempt asks for; None means that the engine decides (``auto``), a formula that the parameters do.
 
     Attributes:
         cpu: Logical CPUs.
-        memory_mib: Memory in MiB.
+        memory_mib: Memory in MiB, that of the worker's process included.
         gpu: GPUs, a fraction or a whole number.
     """
 
-    cpu: float | None = None
-    memory_mib: float | None = None
-    gpu: float | None = 0.0
+    cpu: float | Formula | None = None
+    memory_mib: float | Formula | None = None
+    gpu: float | Formula | None = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that JSON can hold: numbers, None, and formulas as their text."""
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """A request from what ``to_dict`` made."""
+        return cls(**{name: Formula(value) if isinstance(value, str) else value for name, value in document.items()})
+
+
+def _plain(value: float | Formula | None) -> float | str | None:
+    return value.text if isinstance(value, Formula) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +237,7 @@ class StudySpec:
         noisy: Whether the same parameters give different values, so that trying them again is worth something.
         prices: What running costs; None when that is not known.
         keep: Which checkpoints are kept.
+        weight: Its share of a cluster that several studies use is in the ratio of their weights, above 0.
     """
 
     name: str
@@ -240,6 +257,7 @@ class StudySpec:
     noisy: bool = False
     prices: Prices | None = None
     keep: CheckpointPolicy = CheckpointPolicy()
+    weight: float = 1.0
 
     @property
     def metric(self) -> Metric:
@@ -258,7 +276,7 @@ class StudySpec:
             "space": self.space.to_dict(),
             **{part: {"type": p.type, "options": dict(p.options)} for part, p in self._plugins().items()},
             "limits": asdict(self.limits),
-            "resources": asdict(self.resources),
+            "resources": self.resources.to_dict(),
             "retry": {"max": self.retry.max, "on": sorted(self.retry.on)},
             "seed": self.seed,
             "stop_grace_s": self.stop_grace_s,
@@ -268,6 +286,7 @@ class StudySpec:
             "noisy": self.noisy,
             "prices": None if self.prices is None else asdict(self.prices),
             "keep": asdict(self.keep),
+            "weight": self.weight,
         }
 
     def _plugins(self) -> dict[str, PluginSpec]:
@@ -289,7 +308,7 @@ class StudySpec:
                 sampler=PluginSpec(**document["sampler"]),
                 pruner=PluginSpec(**document["pruner"]),
                 limits=Limits(**document["limits"]),
-                resources=ResourceRequest(**document["resources"]),
+                resources=ResourceRequest.from_dict(document["resources"]),
                 retry=Retry(document["retry"]["max"], frozenset(map(FailureKind, document["retry"]["on"]))),
                 seed=document["seed"],
                 stop_grace_s=document["stop_grace_s"],
@@ -300,6 +319,7 @@ class StudySpec:
                 noisy=document.get("noisy", False),
                 prices=Prices(**document["prices"]) if document.get("prices") else None,
                 keep=CheckpointPolicy(**document.get("keep", {})),
+                weight=document.get("weight", 1.0),
             )
         except (KeyError, TypeError) as error:
             raise SweepError(f"the stored specification cannot be read: {error}") from error

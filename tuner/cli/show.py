@@ -18,6 +18,7 @@ from tuner.dashboard import text
 from tuner.dashboard.notes import bounds
 from tuner.dashboard.snapshot import headline
 from tuner.export import attempt_to_dict, report_to_dict, trial_to_dict
+from tuner.formula import Formula
 from tuner.study import StudySpec
 from tuner.trial import Attempt, Completed, Failed, Outcome, Report, Trial
 
@@ -83,7 +84,7 @@ def _asked(spec: StudySpec) -> dict[str, str]:
         rows["prices"] = ", ".join(f"{key} {value:g}" for key, value in asdict(spec.prices).items() if value)
     asked = spec.resources
     rows["resources"] = ", ".join(
-        f"{key} {'auto' if value is None else f'{value:g}'}"
+        f"{key} {'auto' if value is None else value.text if isinstance(value, Formula) else f'{value:g}'}"
         for key, value in (("cpu", asked.cpu), ("memory_mib", asked.memory_mib), ("gpu", asked.gpu))
     )
     return rows

@@ -33,6 +33,7 @@ class Start:
             short that handing them over one by one would cost more than they do.
         seed: For the objective's own random choices.
         checkpoint: What it goes on from; None to start from nothing.
+        avoid: Nodes on which it must not run, because they are quarantined.
     """
 
     trial: int
@@ -42,6 +43,7 @@ class Start:
     lane: int
     seed: int
     checkpoint: Checkpoint | None = None
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Tell the cluster what could be used now, one bundle an attempt; replaces what was told before."""
+    """Tell the cluster's autoscaler what could be used now: one bundle an attempt, of those that run and those that would run
+    if there were room. Replaces what was told before; empty for nothing. Each bundle fits some node type."""
 
     bundles: tuple[Resources, ...]
 

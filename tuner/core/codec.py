@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from tuner.core.events import (
@@ -13,7 +14,9 @@ from tuner.core.events import (
     Informed,
     NodeJoined,
     NodeLost,
+    NodeTypesSeen,
     Reported,
+    ShareChanged,
     SpaceExhausted,
     Started,
     StudyOpened,
@@ -21,13 +24,14 @@ from tuner.core.events import (
     Suggested,
     TimerFired,
 )
-from tuner.resources import Node, Resources, Usage
+from tuner.resources import Node, NodeType, Resources, Usage
 from tuner.study import Limits, StudySpec
 from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Outcome, Pruned, Trial, TrialState
 
 __all__ = ["decode", "decode_outcome", "decode_usage", "encode", "encode_outcome", "encode_usage"]
 
 Payload = Mapping[str, Any]
+_USAGE = tuple(Usage.__dataclass_fields__)  # new fields are added at the end, so that older lists can be read
 
 
 def encode_outcome(outcome: Outcome) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def encode_usage(usage: Usage | None) -> list[float | None] | None:
     """Usage as a list in the order of its fields."""
     if usage is None:
         return None
-    return [usage.peak_memory_mib, usage.cpu_s, usage.wall_s, usage.gpu_util, usage.peak_gpu_memory_mib]
+    return [getattr(usage, name) for name in _USAGE]
 
 
 def decode_usage(payload: list[Any] | None) -> Usage | None:
@@ -68,11 +72,23 @@ def _encode_node(event: NodeJoined) -> dict[str, Any]:
         "gpu": r.gpu,
         "memory_mib": r.memory_mib,
         "labels": event.node.labels,
+        "type": event.node.type,
     }
 
 
 def _decode_node(at_s: float, p: Payload) -> NodeJoined:
-    return NodeJoined(at_s, Node(p["node_id"], Resources(p["cpu"], p["gpu"], p["memory_mib"]), p["labels"]))
+    resources = Resources(p["cpu"], p["gpu"], p["memory_mib"])
+    return NodeJoined(at_s, Node(p["node_id"], resources, p["labels"], p.get("type")))
+
+
+def _encode_node_types(event: NodeTypesSeen) -> dict[str, Any]:
+    return {"types": [asdict(kind) for kind in event.types]}
+
+
+def _decode_node_types(at_s: float, p: Payload) -> NodeTypesSeen:
+    return NodeTypesSeen(
+        at_s, tuple(NodeType(**(row | {"resources": Resources(**row["resources"])})) for row in p["types"])
+    )
 
 
 def _encode_limits(limits: Limits | None) -> dict[str, Any] | None:
@@ -124,6 +140,8 @@ _ENCODE: dict[type, Callable[[Any], Payload]] = {
     Informed: _encode_informed,
     NodeJoined: _encode_node,
     NodeLost: lambda e: {"node_id": e.node_id, "reason": e.reason},
+    NodeTypesSeen: _encode_node_types,
+    ShareChanged: lambda e: {"share": e.share},
     Suggested: _encode_suggested,
     SpaceExhausted: lambda e: {},
     Started: lambda e: {"trial": e.trial, "attempt": e.attempt, "node_id": e.node_id},
@@ -140,6 +158,8 @@ _DECODE: dict[str, Callable[[float, Any], Event]] = {
     "Informed": _decode_informed,
     "NodeJoined": _decode_node,
     "NodeLost": lambda t, p: NodeLost(t, p["node_id"], p["reason"]),
+    "NodeTypesSeen": _decode_node_types,
+    "ShareChanged": lambda t, p: ShareChanged(t, p["share"]),
     "Suggested": lambda t, p: Suggested(t, p["trial"], p["params"], p.get("state"), p.get("parent"), p.get("note")),
     "SpaceExhausted": lambda t, p: SpaceExhausted(t),
     "Started": lambda t, p: Started(t, p["trial"], p["attempt"], p["node_id"]),

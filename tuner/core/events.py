@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuner.resources import Node, Usage
+from tuner.resources import Node, NodeType, Usage
 from tuner.study import Limits, StudySpec
 from tuner.trial import Checkpoint, Outcome, Params, Trial
 
@@ -23,7 +23,9 @@ __all__ = [
     "Informed",
     "NodeJoined",
     "NodeLost",
+    "NodeTypesSeen",
     "Reported",
+    "ShareChanged",
     "SpaceExhausted",
     "Started",
     "StudyOpened",
@@ -82,6 +84,26 @@ class NodeLost:
     at_s: float
     node_id: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTypesSeen:
+    """What the cluster can grow to; replaces what was known. Before the first ``NodeJoined`` of a driver, where it is known."""
+
+    at_s: float
+    types: tuple[NodeType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShareChanged:
+    """Other studies use the cluster too: from now on this one may hold so much of it.
+
+    Attributes:
+        share: Of the CPUs, GPUs and memory of all nodes, above 0; 1 for all of it.
+    """
+
+    at_s: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +181,10 @@ class CommandReceived:
 
     Attributes:
         command: ``drain`` (start nothing more, end when the running attempts have ended), ``stop`` (end the running attempts
-            too), or ``end`` (as ``stop``, for a reason that was found outside of the core).
-        arguments: Of ``end``: ``reason``, one of those of ``Close``, and ``message``, the same for a person.
+            too), ``end`` (as ``stop``, for a reason that was found outside of the core), or ``release`` (a node that was
+            quarantined may be used again).
+        arguments: Of ``end``: ``reason``, one of those of ``Close``, and ``message``, the same for a person; of ``release``:
+            ``node``, its id, or ``all``.
     """
 
     at_s: float
@@ -181,6 +205,8 @@ Event = (
     | Informed
     | NodeJoined
     | NodeLost
+    | NodeTypesSeen
+    | ShareChanged
     | Suggested
     | SpaceExhausted
     | Started

@@ -25,9 +25,9 @@ class Sizing:
 
     def __init__(self, request: ResourceRequest) -> None:
         self.base = Resources(
-            cpu=1.0 if request.cpu is None else request.cpu,
-            gpu=request.gpu or 0.0,
-            memory_mib=request.memory_mib or 0.0,
+            cpu=request.cpu if isinstance(request.cpu, float | int) else 1.0,
+            gpu=request.gpu if isinstance(request.gpu, float | int) else 0.0,
+            memory_mib=request.memory_mib if isinstance(request.memory_mib, float | int) else 0.0,
         )
 
     def after_out_of_memory(self, grant: Resources, peak_memory_mib: float, nodes: Iterable[Node]) -> Resources | None:

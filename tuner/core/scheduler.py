@@ -151,6 +151,12 @@ class Scheduler:
         self._room.lose(event.node_id)
         self._resize()
 
+    def _node_types_seen(self, event: ev.NodeTypesSeen) -> None:
+        """What the cluster can grow to."""
+
+    def _share_changed(self, event: ev.ShareChanged) -> None:
+        """How much of the cluster is this study's."""
+
     def _resize(self) -> None:
         self._room.resize(self.limits.parallel)
         self._settle()
@@ -322,6 +328,8 @@ class Scheduler:
         ev.StudyResumed: _resumed,
         ev.NodeJoined: _node_joined,
         ev.NodeLost: _node_lost,
+        ev.NodeTypesSeen: _node_types_seen,
+        ev.ShareChanged: _share_changed,
         ev.Suggested: _suggested,
         ev.SpaceExhausted: _space_exhausted,
         ev.Started: _started,

@@ -25,6 +25,7 @@ from queue import Empty, SimpleQueue
 from tuner.core.actions import Start, Stop
 from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, Reported, Started
 from tuner.core.ports import Executor, Objective
+from tuner.formula import Formula
 from tuner.resources import Node, Resources
 from tuner.study import StudySpec
 from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
@@ -295,8 +296,10 @@ class Inline(Executor):
 
 
 def _slot(spec: StudySpec) -> Resources:
-    """Room for exactly one attempt: what it asks for, one CPU where that is left to the engine."""
+    """Room for exactly one attempt: what it asks for, one CPU where that is left to the engine; the machine for a formula."""
     import psutil
 
     asked = spec.resources
-    return Resources(asked.cpu or 1.0, asked.gpu or 0.0, psutil.virtual_memory().total / (1 << 20))
+    cpu = float(psutil.cpu_count() or 1) if isinstance(asked.cpu, Formula) else asked.cpu or 1.0
+    gpu = 0.0 if isinstance(asked.gpu, Formula) else asked.gpu or 0.0
+    return Resources(cpu, gpu, psutil.virtual_memory().total / (1 << 20))

@@ -216,7 +216,8 @@ def attempt_from_row(row: Sequence[Any]) -> Attempt:
     outcome, stop_reason, used = _outcome_from_row(rest[:5]), rest[5], rest[6:]
     usage = None
     if used != [None] * 5:  # the first three are numbers, so NULL there is NaN
-        usage = Usage(*(_NAN if value is None else value for value in used[:3]), *used[3:])
+        peak, cpu_s, wall_s = (_NAN if value is None else value for value in used[:3])
+        usage = Usage(peak, cpu_s, wall_s, *used[3:])
     return Attempt(
         trial, number, Resources(cpu, gpu, memory_mib), node_id, started, finished, outcome, usage, stop_reason
     )

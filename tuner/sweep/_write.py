@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import SafeRepresenter
 
+from tuner.formula import Formula
 from tuner.study import (
     CheckpointPolicy,
     Constraint,
@@ -137,12 +138,17 @@ def _limits(limits: Limits) -> dict[str, Any]:
 
 
 def _resources(resources: ResourceRequest) -> dict[str, Any]:
-    memory = resources.memory_mib
     return {
-        "cpu": "auto" if resources.cpu is None else _short(resources.cpu),
-        "memory": "auto" if memory is None else format_memory(memory),
-        "gpu": "auto" if resources.gpu is None else _short(resources.gpu),
+        "cpu": _amount(resources.cpu, _short),
+        "memory": _amount(resources.memory_mib, format_memory),
+        "gpu": _amount(resources.gpu, _short),
     }
+
+
+def _amount(asked: float | Formula | None, write: Callable[[float], float | str]) -> float | str:
+    if asked is None:
+        return "auto"
+    return asked.text if isinstance(asked, Formula) else write(asked)
 
 
 def _short(number: float) -> float:

@@ -263,7 +263,9 @@ class _Watch:
             running = executor.n_running
             if limit is not None and running > limit:
                 raise BrokenLawError(f"seed {seed}: {running} attempts run at once, limits.parallel is {limit}")
-            capacity = self._scenario.nodes * self._scenario.cpu / (self._scenario.spec.resources.cpu or 1.0)
+            asked = self._scenario.spec.resources.cpu or 1.0
+            assert isinstance(asked, float)
+            capacity = self._scenario.nodes * self._scenario.cpu / asked
             if running > capacity + 1e-9:
                 raise BrokenLawError(f"seed {seed}: {running} attempts run on room for {capacity:g}")
 
