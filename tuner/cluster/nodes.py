@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tuner.resources import Node, Resources
 
-__all__ = ["draining_nodes", "living_nodes"]
+__all__ = ["draining_nodes", "is_spot", "living_nodes"]
 
 _MIB = 2**20
+# Ray makes the first of RAY_NODE_TYPE_NAME, which its second autoscaler and KubeRay set on the nodes that they start. Its first
+# autoscaler sets nothing: the other is for a cluster file that wants to say it nevertheless.
+_TYPE_LABELS = ("ray.io/node-group", "tuner.io/node-type")
+_MARKET_LABELS = ("ray.io/market-type", "market-type")
 
 
 def living_nodes() -> list[Node]:
@@ -28,6 +33,11 @@ def draining_nodes() -> set[str]:
         return set()
 
 
+def is_spot(labels: Mapping[str, Any]) -> bool:
+    """Whether a node with these labels may be taken away at any time."""
+    return any(labels.get(label) == "spot" for label in _MARKET_LABELS)
+
+
 def _node(row: dict[str, Any]) -> Node:
     offered = row["Resources"]
     resources = Resources(
@@ -35,4 +45,6 @@ def _node(row: dict[str, Any]) -> Node:
         gpu=float(offered.get("GPU", 0)),
         memory_mib=float(offered.get("memory", 0)) / _MIB,
     )
-    return Node(row["NodeID"], resources, dict(row.get("Labels") or {}))
+    labels = dict(row.get("Labels") or {})
+    kinds = [labels[label] for label in _TYPE_LABELS if labels.get(label)]
+    return Node(row["NodeID"], resources, labels, kinds[0] if kinds else None)
