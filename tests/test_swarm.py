@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tuner.core.checkpoints import Shelf
-from tuner.core.scheduler import Scheduler
+from tuner.core.room import Room
 from tuner.core.trials import Trials
 from tuner.testing.swarm import BrokenLawError, digest, run_scenario
 
@@ -38,26 +38,20 @@ def test_the_swarm_finds_a_core_that_takes_stale_events_for_news(monkeypatch):
 
 
 def test_the_swarm_finds_a_core_that_forgets_the_parallel_limit(monkeypatch):
-    resize = Scheduler._resize
-
-    def greedy(self):
-        self._time.limits = type(self.limits)(trials=self.limits.trials, time_s=self.limits.time_s)
-        resize(self)
-
-    monkeypatch.setattr(Scheduler, "_resize", greedy)
+    monkeypatch.setattr(Room, "limit", lambda self, parallel: None)
     with pytest.raises(BrokenLawError, match="parallel"):
         run_all(range(60))
 
 
 def test_the_swarm_finds_a_core_that_forgets_who_started_from_a_checkpoint(monkeypatch):
-    begin = Trials.begin
+    begin = Trials._begin
 
-    def careless(self, live, lane):
-        begin(self, live, lane)
+    def careless(self, live, lane, grant):
+        begin(self, live, lane, grant)
         self.shelf.release(live.started_from)
         live.started_from = None
 
-    monkeypatch.setattr(Trials, "begin", careless)
+    monkeypatch.setattr(Trials, "_begin", careless)
     with pytest.raises(BrokenLawError, match="discarded although attempts started from them"):
         run_all(range(60))
 

@@ -44,6 +44,7 @@ class Usage:
         mean_memory_mib: Mean over time of the memory above the base, in MiB.
         threads: Most threads seen at once in all of the attempt's processes that had work in the attempt; 0 when not counted.
         received_mib: Bytes that came to the worker for this attempt (the objective with its data, a checkpoint), in MiB.
+        gpu_memory_mib: Memory of one GPU that it could see, used or not; None where it could not be read.
     """
 
     peak_memory_mib: float = 0.0
@@ -55,6 +56,7 @@ class Usage:
     mean_memory_mib: float = 0.0
     threads: int = 0
     received_mib: float = 0.0
+    gpu_memory_mib: float | None = None
 
     @property
     def whole_memory_mib(self) -> float:

@@ -59,7 +59,7 @@ def test_the_budget_counts_over_all_drivers(story):
     s.node(cpu=1)
     s.suggest()
     s.begin(0, at_s=0.0)
-    s.do(ev.NodeJoined(30.0, s.core._room._nodes["n0"]))
+    s.do(ev.NodeJoined(30.0, s.core._room.living["n0"]))
     s.do(ev.StudyResumed(1000.0))
     s.node(cpu=1)
     s.begin(0, attempt=2, at_s=1000.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tuner.core.memory import MemoryForecast
 from tuner.resources import Resources
 from tuner.trial import Attempt, Checkpoint, Params, Trial
 
@@ -34,6 +35,7 @@ class Start:
         seed: For the objective's own random choices.
         checkpoint: What it goes on from; None to start from nothing.
         avoid: Nodes on which it must not run, because they are quarantined.
+        forecast: The prediction that its memory comes from, for people; None when there was none.
     """
 
     trial: int
@@ -44,6 +46,7 @@ class Start:
     seed: int
     checkpoint: Checkpoint | None = None
     avoid: tuple[str, ...] = ()
+    forecast: MemoryForecast | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,17 @@ from tuner.errors import InvalidTransition
 
 __all__ = ["Backlog"]
 
+PATIENCE = 8
+
 
 class Backlog:
     """First goes what had begun and must go on (retries, promotions), then what the pruner promotes, then new trials.
 
     So a promotion never waits behind trials that were suggested before it was known, and takes none of their places away:
     it takes the next worker, and they the one after that.
+
+    One for which there is no room now, though there is for smaller ones, is held back: it is looked at first whenever there is,
+    and when eight others were started meanwhile nothing is until it was.
 
     Args:
         pruner: Says which paused trial goes on.
@@ -26,9 +31,27 @@ class Backlog:
         self._promotes = pruner.promotes
         self._begun: deque[LiveTrial] = deque()
         self._new: deque[LiveTrial] = deque()
+        self.held: list[LiveTrial] = []
 
     def __bool__(self) -> bool:
-        return bool(self._begun or self._new)
+        return bool(self._begun or self._new or self.held)
+
+    def __len__(self) -> int:
+        return len(self._begun) + len(self._new) + len(self.held)
+
+    def hold_back(self, live: LiveTrial) -> None:
+        """There is no room for it now."""
+        self.held.append(live)
+
+    def pass_over(self) -> None:
+        """Another trial was started meanwhile."""
+        for live in self.held:
+            live.passed += 1
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the one that is held back the longest has waited long enough for nothing else to start before it."""
+        return bool(self.held) and self.held[0].passed >= PATIENCE
 
     def add(self, live: LiveTrial) -> None:
         """A trial was suggested."""
@@ -79,6 +102,8 @@ class Backlog:
         """A new driver: nothing is in flight, so whatever is not paused is to be started, in the order of numbers."""
         self._begun.clear()
         self._new.clear()
+        self.held.clear()
         for live in lives.values():
+            live.passed = 0
             if not live.paused:
                 (self._begun if live.attempts else self._new).append(live)

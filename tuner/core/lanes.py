@@ -1,90 +1,137 @@
-"""How many attempts may be in flight: lanes over nodes, and how deep a lane may be filled."""
+"""The lanes that attempts run in, and how deep a lane may be filled."""
 
 from __future__ import annotations
 
 import heapq
-import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from tuner.resources import Node, Resources
+from tuner.resources import Resources
 
-__all__ = ["Lanes", "Pace", "slots"]
-
-MAX_LANES = 100_000  # bounds the ledger should a cluster claim absurd resources
+__all__ = ["Lane", "Lanes", "Pace"]
 
 
-def slots(node: Node, grant: Resources) -> int:
-    """How many attempts with ``grant`` a node holds at once."""
-    ratios = [
-        have / want
-        for have, want in (
-            (node.resources.cpu, grant.cpu),
-            (node.resources.gpu, grant.gpu),
-            (node.resources.memory_mib, grant.memory_mib),
-        )
-        if want > 0
-    ]
-    # An attempt that asks for nothing still takes a place: one for each CPU of the node.
-    ratios = ratios or [node.resources.cpu]
-    return math.floor(min(ratios) + 1e-9)
+@dataclass(slots=True)
+class Lane:
+    """The right to run one attempt at a time.
+
+    Attributes:
+        number: Small numbers are used first.
+        grant: What each of its attempts holds.
+        node_id: Where it holds it; None when that node is gone.
+        load: Attempts in it.
+    """
+
+    number: int
+    grant: Resources
+    node_id: str | None
+    load: int = 1
 
 
 class Lanes:
-    """A lane is the right to run one attempt at a time. Lanes 0 to ``count - 1`` are open.
-
-    The least loaded lane is taken first, the lowest number among equals. When ``count`` falls, lanes above it take nothing
-    more and close as their attempts end.
-    """
+    """The lanes in use."""
 
     def __init__(self) -> None:
-        self.count = 0
         self.in_flight = 0
-        self._load: list[int] = []
-        self._heap: list[tuple[int, int]] = []  # (load, lane); entries that no longer hold are skipped
+        self._used: dict[int, Lane] = {}
+        self._free: list[int] = []
+        self._spare = 0  # attempts in lanes that are dead
+        self._dead = 0
+        self._stacks: dict[
+            Resources, list[tuple[int, int]]
+        ] = {}  # by grant: (load, lane); what no longer holds is skipped
 
-    def resize(self, count: int) -> None:
-        """Set how many lanes are open."""
-        count = min(count, MAX_LANES)
-        if count > self.count:
-            self._load.extend([0] * (count - len(self._load)))
-            for lane in range(self.count, count):
-                heapq.heappush(self._heap, (self._load[lane], lane))
-        self.count = count
+    @property
+    def count(self) -> int:
+        """Lanes in use, those of lost nodes included."""
+        return len(self._used)
 
-    def free(self, depth: int) -> int:
-        """How many more attempts may be taken with lanes filled ``depth`` deep."""
-        return max(0, self.count * depth - self.in_flight)
+    def room_in(self, depth: int) -> int:
+        """How many more attempts go into lanes in use when they are filled ``depth`` deep."""
+        living = len(self._used) - self._dead
+        return max(0, living * depth - (self.in_flight - self._spare))
 
-    def has_room(self, depth: int) -> bool:
-        """Whether an open lane is filled less than ``depth`` deep."""
-        while self._heap:
-            load, lane = self._heap[0]
-            if lane < self.count and load == self._load[lane]:
-                return load < depth
-            heapq.heappop(self._heap)
-        return False
-
-    def take(self, depth: int) -> int | None:
-        """Put one attempt on the least loaded open lane; None when every one is filled ``depth`` deep."""
-        if not self.has_room(depth):
-            return None
-        load, lane = self._heap[0]
-        self._load[lane] = load + 1
-        heapq.heapreplace(self._heap, (load + 1, lane))
+    def open(self, grant: Resources, node_id: str) -> Lane:
+        """Put an attempt into a lane that is not in use."""
+        number = heapq.heappop(self._free) if self._free else len(self._used)
+        lane = self._used[number] = Lane(number, grant, node_id)
         self.in_flight += 1
+        if grant in self._stacks:
+            self._note(lane)
         return lane
 
-    def give_back(self, lane: int) -> None:
-        """An attempt of ``lane`` ended."""
-        self._load[lane] -= 1
+    def deepen(self, grant: Resources, depth: int) -> Lane | None:
+        """Put an attempt behind others that hold the same; None when every such lane is filled ``depth`` deep."""
+        stack = self._stacks.get(grant)
+        if stack is None:
+            if len(self._stacks) > 64:
+                self._stacks.clear()
+            found = (lane for lane in self._used.values() if lane.grant == grant and lane.node_id is not None)
+            stack = self._stacks[grant] = [(lane.load, lane.number) for lane in found]
+            heapq.heapify(stack)
+        while stack:
+            load, number = stack[0]
+            lane = self._used.get(number)
+            if lane is None or lane.load != load or lane.grant != grant or lane.node_id is None:
+                heapq.heappop(stack)
+            elif load >= depth:
+                return None
+            else:
+                lane.load += 1
+                heapq.heapreplace(stack, (lane.load, number))
+                self.in_flight += 1
+                return lane
+        return None
+
+    def give_back(self, number: int) -> Lane:
+        """An attempt of the lane ended; with a load of 0 it is in use no more."""
+        lane = self._used[number]
+        lane.load -= 1
         self.in_flight -= 1
-        if lane < self.count:
-            heapq.heappush(self._heap, (self._load[lane], lane))
-            if len(self._heap) > 4 * self.count + 16:
-                # Entries that no longer hold would else add up, one an attempt.
-                self._heap = sorted((load, lane) for lane, load in enumerate(self._load[: self.count]))
+        if lane.node_id is None:
+            self._spare -= 1
+        if not lane.load:
+            del self._used[number]
+            heapq.heappush(self._free, number)
+            self._dead -= lane.node_id is None
+        elif lane.grant in self._stacks:
+            self._note(lane)
+        return lane
+
+    def _note(self, lane: Lane) -> None:
+        stack = self._stacks[lane.grant]
+        if len(stack) > 4 * len(self._used) + 16:
+            del self._stacks[lane.grant]  # made anew when it is needed: entries that no longer hold would add up
+        else:
+            heapq.heappush(stack, (lane.load, lane.number))
+
+    def move(self, number: int, node_id: str) -> str | None:
+        """The lane's attempt runs there; returns where it was thought to be."""
+        lane = self._used[number]
+        before = lane.node_id
+        if before is None:
+            self._dead -= 1
+            self._spare -= lane.load
+        lane.node_id = node_id
+        return before
+
+    def lose(self, node_id: str) -> None:
+        """What runs on that node will end, and nothing is put behind it."""
+        for lane in self._used.values():
+            if lane.node_id == node_id:
+                lane.node_id = None
+                self._dead += 1
+                self._spare += lane.load
+
+    def of(self, number: int) -> Lane:
+        """The lane of that number."""
+        return self._used[number]
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._used.values())
 
     def clear(self) -> None:
-        """Nothing is in flight and no lane is open any more."""
+        """Nothing is in flight any more."""
         self.__init__()  # type: ignore[misc]
 
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tuner.core.actions import Stop
+from tuner.core.memory import MemoryForecast
+from tuner.core.rightsizing import Grant
 from tuner.resources import Resources, Usage
 from tuner.trial import Attempt, Checkpoint, Failed, Outcome, Params, Trial, TrialState
 
 __all__ = ["LiveTrial"]
 
+NOTHING = Resources(0.0, 0.0, 0.0)
 _NO_VALUES: Mapping[str, float] = {}
 
 
@@ -19,7 +22,10 @@ class LiveTrial:
     """One trial between its suggestion and its end, with its current attempt if it has one.
 
     Attributes:
-        grant: What the current or, between attempts, the next attempt gets.
+        grant: What the current or, between attempts, the last attempt got.
+        forecast: The prediction of memory behind it; None when there was none.
+        floor: What the next attempt gets at least, since one ran out of it.
+        passed: How many others were started while this one waited for a node with enough room.
         lane: Lane of the attempt in flight; None when none is.
         started_at: When the first attempt began to run.
         attempt_started_at: When the current one did; None until that is known.
@@ -38,7 +44,10 @@ class LiveTrial:
 
     number: int
     params: Params
-    grant: Resources
+    grant: Resources = NOTHING
+    forecast: MemoryForecast | None = None
+    floor: Resources = NOTHING
+    passed: int = 0
     attempts: int = 0
     lane: int | None = None
     node_id: str | None = None
@@ -60,9 +69,10 @@ class LiveTrial:
     line_wall_s: float = 0.0
     line_cpu_s: float = 0.0
 
-    def begin_attempt(self, lane: int) -> None:
+    def begin_attempt(self, lane: int, grant: Grant) -> None:
         """A new attempt is handed to the executor."""
         self.attempts += 1
+        self.grant, self.forecast, self.passed = grant.resources, grant.forecast, 0
         self.lane = lane
         self.started_from = self.checkpoint
         if self.saved_step is None:

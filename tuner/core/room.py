@@ -1,65 +1,208 @@
-"""Where attempts run: the nodes, the lanes over them, and what an attempt is granted there."""
+"""Where attempts run: the nodes, the lanes on them, and what an attempt is granted there."""
 
 from __future__ import annotations
 
-from tuner.core.lanes import Lanes, Pace, slots
-from tuner.core.rightsizing import Sizing
-from tuner.resources import Node, Resources
-from tuner.study import ResourceRequest
+from collections import Counter
+from collections.abc import Sequence
+
+from tuner.core.lanes import Lanes, Pace
+from tuner.core.nodes import Nodes
+from tuner.core.packing import Packing
+from tuner.core.rightsizing import Grant, Load, Sizing
+from tuner.resources import Node, NodeType, Resources
+from tuner.study import StudySpec
+from tuner.trial import Params
 
 __all__ = ["Room"]
+
+NOTHING = Resources(0.0, 0.0, 0.0)
 
 
 class Room:
     """Nodes and lanes of one study.
 
     Args:
-        request: What an attempt asks for.
+        spec: The study.
+
+    Attributes:
+        nodes: How the nodes do.
     """
 
-    def __init__(self, request: ResourceRequest) -> None:
-        self.sizing = Sizing(request)
+    def __init__(self, spec: StudySpec) -> None:
+        self.sizing = Sizing(spec.resources, spec.space)
         self.lanes = Lanes()
         self.pace = Pace()
-        self._nodes: dict[str, Node] = {}
-        self._n_slots = 0  # attempts that all nodes together hold
+        self.nodes = Nodes()
+        self.types: tuple[NodeType, ...] = ()
+        self._packing = Packing(self.sizing.typical)
+        self._parallel: int | None = None
+        self._offers: Counter[Resources] = Counter()
+
+    # -- nodes ------------------------------------------------------------------------------------------------------
+
+    @property
+    def living(self) -> dict[str, Node]:
+        """The nodes by id."""
+        return self._packing.nodes
 
     def join(self, node: Node) -> None:
         """A node can take attempts; what was known of it is replaced."""
-        self.lose(node.node_id)
-        self._nodes[node.node_id] = node
-        self._n_slots += slots(node, self.sizing.base)
+        before = self.living.get(node.node_id)
+        if before is not None:
+            self._offers[before.resources] -= 1
+        self._packing.join(node)
+        self.nodes.join(node)
+        self._offers[node.resources] += 1
+        if before is not None or self._offers[node.resources] == 1:
+            self._look()
 
     def lose(self, node_id: str) -> None:
         """A node takes no more."""
-        node = self._nodes.pop(node_id, None)
+        node = self.living.get(node_id)
         if node is not None:
-            self._n_slots -= slots(node, self.sizing.base)
+            self._packing.lose(node_id)
+            self.nodes.lose(node_id)
+            self.lanes.lose(node_id)
+            self._offers[node.resources] -= 1
+            if not self._offers[node.resources]:
+                self._look()
 
-    def resize(self, parallel: int | None) -> None:
-        """Open as many lanes as the nodes hold attempts, at most ``parallel``."""
-        self.lanes.resize(min(self._n_slots, parallel or self._n_slots))
+    def see_types(self, types: Sequence[NodeType]) -> None:
+        """What the cluster can grow to."""
+        self.types = tuple(types)
+        self._look()
+
+    def _look(self) -> None:
+        offers = {offer for offer, n in self._offers.items() if n > 0}
+        self.sizing.see(offers | {kind.resources for kind in self.types if kind.max_nodes > 0})
+        self._packing.expect(self.sizing.typical)
+
+    def share(self, share: float) -> None:
+        """How much of the nodes may be held."""
+        self._packing.share = share
+
+    def limit(self, parallel: int | None) -> None:
+        """How many attempts may run at once; None for what the nodes hold."""
+        self._parallel = parallel
 
     def clear(self) -> None:
         """No node is known any more and nothing is in flight."""
-        self._nodes.clear()
-        self._n_slots = 0
+        self._packing.clear()
         self.lanes.clear()
+        self.nodes.clear()
+        self.types = ()
+        self._offers.clear()
 
-    def after_out_of_memory(self, grant: Resources, peak_memory_mib: float) -> Resources | None:
-        """See ``Sizing.after_out_of_memory``."""
-        return self.sizing.after_out_of_memory(grant, peak_memory_mib, self._nodes.values())
+    def learned(self) -> None:
+        """Sizing has learned: places are counted by what it expects now."""
+        self._packing.expect(self.sizing.typical)
+
+    def quarantine(self) -> None:
+        """Take the nodes out of use that do badly."""
+        for node_id, why in self.nodes.judge():
+            self._packing.close(node_id, why)
+
+    def release(self, node_id: str) -> None:
+        """A person says that a node, or ``all``, may be used again."""
+        for closed in list(self._packing.closed):
+            if node_id in (closed, "all"):
+                self._packing.open(closed)
+                self.nodes.release(closed)
+
+    @property
+    def avoid(self) -> tuple[str, ...]:
+        """The nodes that are quarantined."""
+        return tuple(self._packing.closed)
+
+    # -- attempts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an attempt might be put somewhere, if it is small enough."""
+        depth = self.pace.depth
+        if self._parallel is not None and self.lanes.count > self._parallel:
+            return False
+        if depth > 1 and self.lanes.room_in(depth):
+            return True
+        return self._packing.n_nodes_open > 0 and (self._parallel is None or self.lanes.count < self._parallel)
+
+    @property
+    def n_open(self) -> int:
+        """How many attempts more could be started, of the size that is expected."""
+        depth = self.pace.depth
+        new = self._packing.n_open
+        if self._parallel is not None:
+            if self.lanes.count > self._parallel:
+                return 0
+            new = min(new, self._parallel - self.lanes.count)
+        return new * depth + (self.lanes.room_in(depth) if depth > 1 else 0)
+
+    def load(self, left: int | None) -> Load:
+        """How much there is to do with ``left`` trials to be started."""
+        packing = self._packing
+        return Load(
+            running=self.lanes.in_flight,
+            left=left,
+            parallel=self._parallel,
+            cpu=packing.total.cpu * packing.share,
+            free_cpu=packing.free_cpu if left is not None or self._parallel is not None else packing.total.cpu,
+            quick=self.pace.depth > 1,
+        )
+
+    def grant(self, params: Params, floor: Resources, left: int | None) -> Grant:
+        """What the next attempt with these parameters gets; see ``Sizing.grant``."""
+        return self.sizing.grant(params, floor, self.load(left))
+
+    def put(self, grant: Resources) -> int | None:
+        """Put an attempt on a node; returns its lane, None when there is no room for it."""
+        lanes, packing, depth = self.lanes, self._packing, self.pace.depth
+        if self._parallel is not None and lanes.count > self._parallel:
+            return None
+        if self._parallel is None or lanes.count < self._parallel:
+            node_id = packing.find(grant)
+            if node_id is not None:
+                packing.take(node_id, grant)
+                return lanes.open(grant, node_id).number
+        lane = lanes.deepen(grant, depth) if depth > 1 else None
+        return None if lane is None else lane.number
+
+    def moved(self, lane: int, node_id: str | None) -> None:
+        """The executor has put the lane's attempt there."""
+        if node_id is None or node_id not in self.living:
+            return
+        held = self.lanes.of(lane)
+        if held.node_id != node_id:
+            before = self.lanes.move(lane, node_id)
+            if before is not None:
+                self._packing.give(before, held.grant)
+            self._packing.take(node_id, held.grant)
+
+    def give_back(self, lane: int) -> None:
+        """An attempt of the lane ended."""
+        held = self.lanes.give_back(lane)
+        if not held.load and held.node_id is not None:
+            self._packing.give(held.node_id, held.grant)
+
+    @property
+    def could_run(self) -> bool:
+        """Whether there is a node, not quarantined, that can hold an attempt as they are expected."""
+        want = self.sizing.typical
+        return any(want.fits_into(n.resources) for i, n in self.living.items() if i not in self._packing.closed)
 
     @property
     def lacks(self) -> str | None:
         """What is missing for an attempt to run, for a person; None when one could."""
-        if not self._nodes:
+        if not self.living:
             return "a node to join the cluster"
-        return None if self.lanes.count else f"a node that can hold {self.sizing.base}"
+        if len(self._packing.closed) == len(self.living):
+            return "a node that is not quarantined (`tuner nodes` lists and releases them)"
+        return None if self.could_run else f"a node that can hold {self.sizing.typical}"
 
     @property
     def misfit(self) -> tuple[Resources, Resources] | None:
         """(what an attempt asks for, the largest node) when there are nodes and none can hold one attempt."""
-        if self.lanes.count or not self._nodes:
+        if not self.living or self.lanes.count or self._packing.n_free:
             return None
-        return self.sizing.base, max((n.resources for n in self._nodes.values()), key=lambda r: (r.cpu, r.memory_mib))
+        if any(self.sizing.typical.fits_into(node.resources) for node in self.living.values()):
+            return None
+        return self.sizing.base, max((n.resources for n in self.living.values()), key=lambda r: (r.cpu, r.memory_mib))

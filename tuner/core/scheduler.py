@@ -8,6 +8,7 @@ number is a bug (``InvalidTransition``).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from tuner.core import events as ev
 from tuner.core.actions import Action, Close, Scale, Stop, Suggest, WakeAt
 from tuner.core.deadlines import Deadlines
 from tuner.core.limits import Progress
+from tuner.core.nodes import NodeStanding
 from tuner.core.ports import Pruner
 from tuner.core.room import Room
 from tuner.core.trials import Trials
@@ -44,7 +46,8 @@ class Scheduler:
         self.closed: Close | None = None
         self.counted = False
         self._promotes = pruner.promotes
-        self._room = Room(spec.resources)
+        self._room = Room(spec)
+        self._room.limit(spec.limits.parallel)
         self._time = Deadlines(spec)
         self._trials = Trials(spec, pruner, self._room, self._time)
         self._outstanding = 0  # suggestions asked for and not yet here
@@ -73,7 +76,13 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing can be started, though there is room: only a suggestion can go on from here."""
-        return self.in_flight == 0 and self._room.lanes.count > 0 and not self._trials.backlog
+        return self.in_flight == 0 and self._room.could_run and not self._trials.backlog
+
+    @property
+    def nodes(self) -> list[NodeStanding]:
+        """How every node of the study does, in the order in which they joined."""
+        running = Counter(lane.node_id for lane in self._room.lanes if lane.node_id is not None)
+        return self._room.nodes.standings(running)
 
     @property
     def checkpoints(self) -> frozenset[str]:
@@ -137,6 +146,7 @@ class Scheduler:
         self._trials.over = self._draining = self._exhausted = False
         self._outstanding, self._scaled = 0, -1
         self._room.clear()
+        self._room.limit(self.limits.parallel)
         self._trials.lose_with_driver(event.at_s)
         self._judge_limits()
         self._set_timer()
@@ -145,20 +155,18 @@ class Scheduler:
 
     def _node_joined(self, event: ev.NodeJoined) -> None:
         self._room.join(event.node)
-        self._resize()
+        self._settle()
 
     def _node_lost(self, event: ev.NodeLost) -> None:
         self._room.lose(event.node_id)
-        self._resize()
+        self._settle()
 
     def _node_types_seen(self, event: ev.NodeTypesSeen) -> None:
-        """What the cluster can grow to."""
+        self._room.see_types(event.types)
+        self._settle()
 
     def _share_changed(self, event: ev.ShareChanged) -> None:
-        """How much of the cluster is this study's."""
-
-    def _resize(self) -> None:
-        self._room.resize(self.limits.parallel)
+        self._room.share(event.share)
         self._settle()
 
     def _informed(self, event: ev.Informed) -> None:
@@ -227,6 +235,8 @@ class Scheduler:
             self._end("stopped", "stopped by hand")
         elif event.command == "end" and self._ending is None:
             self._end(event.arguments["reason"], event.arguments["message"])
+        elif event.command == "release":
+            self._room.release(event.arguments["node"])
         self._settle()
 
     def _timer(self, event: ev.TimerFired) -> None:
@@ -258,23 +268,25 @@ class Scheduler:
             self._maybe_close()
 
     def _fill(self) -> None:
-        depth, lanes, trials = self._room.pace.depth, self._room.lanes, self._trials
-        while lanes.has_room(depth):
-            live = trials.backlog.next(trials.live)
-            if live is None:
-                break
-            lane = lanes.take(depth)
-            assert lane is not None
-            trials.begin(live, lane)
-        if trials.backlog or self._exhausted:
+        trials = self._trials
+        while trials.start_next(self._to_start(), self._time.last_at):
+            pass
+        if self._exhausted or trials.backlog.is_blocked or len(trials.backlog) > len(trials.backlog.held):
             return
-        want = lanes.free(depth) - self._outstanding
+        want = self._room.n_open - self._outstanding
         left = self._trials_left()
         if left is not None:
             want = min(want, left)
         if want > 0:
             self._out.append(Suggest(trials.n_suggested + self._outstanding, want))
             self._outstanding += want
+
+    def _to_start(self) -> int | None:
+        """Trials that are to be started still, as far as is known; None for any number."""
+        if self._exhausted or self._draining:
+            return len(self._trials.backlog)
+        left = self._trials_left()
+        return None if left is None else left + self._outstanding + len(self._trials.backlog)
 
     def _trials_left(self) -> int | None:
         """Trials that the limit leaves."""
@@ -289,6 +301,12 @@ class Scheduler:
             self._close(*self._ending)
         elif self._draining:
             self._close("drained", "interrupted; it can be resumed")
+        elif (
+            backlog.held
+            and len(backlog) == len(backlog.held)
+            and self._trials.give_up_what_fits_nowhere(self._time.last_at)
+        ):
+            self._settle()
         elif not self._outstanding and not backlog:
             left = self._trials_left()
             done = left is not None and left <= 0
@@ -321,7 +339,7 @@ class Scheduler:
             wanted = min(self.limits.parallel or MAX_BUNDLES, left, MAX_BUNDLES)
         if wanted != self._scaled:
             self._scaled = wanted
-            self._out.append(Scale((self._room.sizing.base,) * wanted))
+            self._out.append(Scale((self._room.sizing.typical,) * wanted))
 
     _HANDLERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         ev.StudyOpened: _opened,

@@ -31,15 +31,18 @@ from tuner.core.outcomes import (
     with_last_report,
 )
 from tuner.core.ports import Pruner
+from tuner.core.rightsizing import Grant
 from tuner.core.room import Room
 from tuner.core.selection import standing
 from tuner.errors import InvalidTransition
+from tuner.formula import FormulaError
 from tuner.resources import Usage
 from tuner.study import StudySpec, trial_seed
-from tuner.trial import Checkpoint, Completed, Failed, FailureKind, TrialState
+from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Outcome, TrialState
 
 __all__ = ["Trials"]
 
+MOST_HELD = 8  # trials that wait for a larger place while smaller ones pass: suggestions that wait get stale
 Of = ev.Started | ev.Reported | ev.Checkpointed | ev.Finished
 
 
@@ -92,12 +95,72 @@ class Trials:
         self.out.append(Record(live.row(TrialState.WAITING)))
         return True
 
-    def begin(self, live: LiveTrial, lane: int) -> None:
-        """Start the trial's next attempt."""
-        live.begin_attempt(lane)
+    def start_next(self, left: int | None, at_s: float) -> bool:
+        """Start what is to be started next, where there is room for it; False when nothing was.
+
+        Args:
+            left: Trials that are still to be started; None for any number.
+            at_s: The time now.
+        """
+        backlog = self.backlog
+        for index, live in enumerate(backlog.held[: 1 if backlog.is_blocked else None]):
+            if self._try(live, left, at_s):
+                del backlog.held[index]
+                return True
+        most = max(1, min(MOST_HELD, self._room.lanes.count // 4))
+        while not backlog.is_blocked and len(backlog.held) < most and self._room.n_open > 0:
+            live_next = backlog.next(self.live)
+            if live_next is None:
+                return False
+            if self._try(live_next, left, at_s):
+                return True
+            backlog.hold_back(live_next)
+        return False
+
+    def _try(self, live: LiveTrial, left: int | None, at_s: float) -> bool:
+        """Start the trial's next attempt, or end the trial if none can ever be; False when there is no room for it."""
+        try:
+            grant = self._room.grant(live.params, live.floor, left)
+        except FormulaError as error:
+            self.fail(live, Failed(FailureKind.INVALID_PARAMS, f"resources: {error}"), at_s)
+            return True
+        lane = self._room.put(grant.resources)
+        if lane is None:
+            return False
+        self.backlog.pass_over()
+        self._begin(live, lane, grant)
+        return True
+
+    def _begin(self, live: LiveTrial, lane: int, grant: Grant) -> None:
+        live.begin_attempt(lane, grant)
         self.shelf.hold(live.started_from)
         seed = trial_seed(self._spec.seed, live.number)
-        self.out.append(Start(live.number, live.attempts, live.params, live.grant, lane, seed, live.started_from))
+        self.out.append(
+            Start(
+                live.number,
+                live.attempts,
+                live.params,
+                live.grant,
+                lane,
+                seed,
+                live.started_from,
+                self._room.avoid,
+                live.forecast,
+            )
+        )
+
+    def give_up_what_fits_nowhere(self, at_s: float) -> bool:
+        """Nothing runs, and what is held back fits no node even when that is empty: end it; whether anything was."""
+        nowhere = []
+        for live in self.backlog.held:
+            grant = self._room.grant(live.params, live.floor, None).resources
+            if not self._room.sizing.fits(grant):
+                nowhere.append((live, grant))
+        for live, grant in nowhere:
+            self.backlog.held.remove(live)
+            message = f"it asks for {grant}, and there is no node that large"
+            self.fail(live, Failed(FailureKind.INVALID_PARAMS, message), at_s)
+        return bool(nowhere)
 
     def started(self, event: ev.Started) -> None:
         """An attempt began to run."""
@@ -108,6 +171,8 @@ class Trials:
     def _mark_started(self, live: LiveTrial, at_s: float, node_id: str | None) -> None:
         first = live.started_at is None
         live.mark_started(at_s, node_id)
+        assert live.lane is not None
+        self._room.moved(live.lane, node_id)
         self.out.append(Record(live.attempt_row()))
         if first or live.attempts > 1:
             self.out.append(Record(live.row(TrialState.RUNNING)))
@@ -158,19 +223,20 @@ class Trials:
         if live is None:
             return
         assert live.lane is not None
-        self._room.lanes.give_back(live.lane)
+        self._room.give_back(live.lane)
         outcome = with_last_report(self._spec.metrics, live, in_light_of_stop(live, event.outcome))
         if isinstance(outcome, Failed) and outcome.kind in LOST:
             self._room.pace.reset()
         elif event.usage is not None:
             self._room.pace.observe(event.usage.wall_s)
         self._end_attempt(live, event.at_s, event.usage)
+        self._learn(live, outcome, event.usage)
         measured = live.measured if event.usage is not None else None
         outcome = with_constraints(self._spec.constraints, outcome, measured)
         self.out.append(Record(live.attempt_row(outcome, event.at_s, event.usage)))
         if isinstance(outcome, Completed):
             self._end(live, TrialState.COMPLETE, event.at_s, outcome=outcome)
-        elif isinstance(outcome, Failed) and not self._retried(live, outcome):
+        elif isinstance(outcome, Failed) and not self._retried(live, outcome, event.usage):
             self.fail(live, outcome, event.at_s)
         elif live.stop is not None and live.stop.pause:
             self._pause(live)
@@ -179,6 +245,18 @@ class Trials:
             self.out.append(Record(live.row(TrialState.WAITING)))
         else:
             self._end(live, TrialState.PRUNED, event.at_s)
+
+    def _learn(self, live: LiveTrial, outcome: Outcome, usage: Usage | None) -> None:
+        """What the attempt says of sizes and of its node."""
+        room = self._room
+        if usage is not None:
+            room.sizing.observe(live.params, live.grant, live.last_step, outcome, usage)
+            room.learned()
+        slowness = None
+        if isinstance(outcome, Completed) and usage is not None and len(room.living) > 1:
+            slowness = room.sizing.slowness(live.params, usage)
+        room.nodes.observe(live.node_id, live.number, outcome, slowness)
+        room.quarantine()
 
     def lose_with_driver(self, at_s: float) -> None:
         """Another driver took over: every attempt in flight is lost, and what is not paused is to be started."""
@@ -253,7 +331,7 @@ class Trials:
         self.backlog.pause(live)
         self.out.append(Record(live.row(TrialState.WAITING)))
 
-    def _retried(self, live: LiveTrial, failure: Failed) -> bool:
+    def _retried(self, live: LiveTrial, failure: Failed, usage: Usage | None) -> bool:
         condemned = live.stop is not None and live.stop.prune and not live.stop.pause
         if self.over or condemned or failure.kind not in self._spec.retry.on:
             return False
@@ -264,10 +342,10 @@ class Trials:
         if live.retries > self._spec.retry.max:
             return False
         if failure.kind is FailureKind.OUT_OF_MEMORY:
-            grant = self._room.after_out_of_memory(live.grant, live.peak_memory_mib)
-            if grant is None:
+            floor = self._room.sizing.after_out_of_memory(live.grant, live.floor, usage, failure.message)
+            if floor is None:
                 return False
-            live.grant = grant
+            live.floor = floor
         return True
 
     def fail(self, live: LiveTrial, failure: Failed, at_s: float) -> None:

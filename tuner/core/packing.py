@@ -1,0 +1,205 @@
+"""Which node has room for an attempt: what each one has left, found without looking at all of them."""
+
+from __future__ import annotations
+
+import math
+
+from tuner.resources import Node, Resources
+
+__all__ = ["Packing", "slots"]
+
+TRIES = (
+    4  # nodes of one bucket that are looked at: grants differ in memory, so the first may be too full and the next not
+)
+MOST_CPU = 64  # nodes with more CPUs left are alike
+
+
+def slots(room: Resources, grant: Resources) -> int:
+    """How many attempts with ``grant`` go into ``room`` at once; at least 0."""
+    ratios = [
+        have / want
+        for have, want in ((room.cpu, grant.cpu), (room.gpu, grant.gpu), (room.memory_mib, grant.memory_mib))
+        if want > 0
+    ]
+    # An attempt that asks for nothing still takes a place: one for each CPU of the node.
+    ratios = ratios or [room.cpu]
+    return max(0, math.floor(min(ratios) + 1e-9))
+
+
+class Packing:
+    """Nodes with what is left of them.
+
+    Attempts go where the fewest CPUs are left that suffice (best fit), so that large attempts find room and nodes that are
+    not needed drain; those without a GPU go to nodes that have one last. The executor may place an attempt elsewhere: what it
+    says counts. A node may then be overdrawn, and takes nothing more until it is not.
+
+    Attributes:
+        nodes: All nodes by id.
+        share: How much of all of them may be held, above 0; one attempt may always be.
+        n_free: How many attempts with ``typical`` go into what is left of all nodes that are open.
+    """
+
+    def __init__(self, typical: Resources) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.share = 1.0
+        self.n_free = 0
+        self.held = self.total = Resources(0.0, 0.0, 0.0)
+        self._typical = typical
+        self._free: dict[str, Resources] = {}
+        self._slots: dict[str, int] = {}
+        self._closed: dict[str, str] = {}
+        self._left_cpu = 0.0
+        # By GPU or not and whole CPUs left: node ids in the order in which they came there. The last one has just lost an
+        # attempt, so its memory is warm.
+        self._buckets: tuple[list[dict[str, None]], list[dict[str, None]]] = (
+            [{} for _ in range(MOST_CPU + 1)],
+            [{} for _ in range(MOST_CPU + 1)],
+        )
+
+    def join(self, node: Node) -> None:
+        """A node can take attempts; what is held on one of that id stays held."""
+        held = Resources(0.0, 0.0, 0.0)
+        if node.node_id in self.nodes:
+            before = self.nodes[node.node_id].resources
+            held = _minus(before, self._free[node.node_id])
+            self._remove(node.node_id)
+        self.nodes[node.node_id] = node
+        self.total = _plus(self.total, node.resources)
+        self._put(node.node_id, _minus(node.resources, held))
+
+    def lose(self, node_id: str) -> None:
+        """A node takes no more."""
+        self.held = _minus(self.held, _minus(self.nodes[node_id].resources, self._free[node_id]))
+        self._remove(node_id)
+        self._closed.pop(node_id, None)
+
+    def _remove(self, node_id: str) -> None:
+        self._take_out(node_id)
+        node = self.nodes.pop(node_id)
+        self.total = _minus(self.total, node.resources)
+        del self._free[node_id]
+
+    def clear(self) -> None:
+        """No node is known any more."""
+        share, typical = self.share, self._typical
+        self.__init__(typical)  # type: ignore[misc]
+        self.share = share
+
+    def close(self, node_id: str, why: str) -> None:
+        """The node takes nothing more until it is opened."""
+        if node_id in self.nodes and node_id not in self._closed:
+            self._closed[node_id] = why
+            self._take_out(node_id)
+
+    def open(self, node_id: str) -> None:
+        """It takes attempts again."""
+        if self._closed.pop(node_id, None) is not None:
+            self._put(node_id, self._free[node_id])
+
+    @property
+    def closed(self) -> dict[str, str]:
+        """Why nodes take nothing."""
+        return self._closed
+
+    def expect(self, typical: Resources) -> None:
+        """Count free places by another grant."""
+        if typical != self._typical:
+            self._typical = typical
+            for node_id in self._slots:
+                self._slots[node_id] = slots(self._free[node_id], typical)
+            self.n_free = sum(self._slots.values())
+
+    @property
+    def n_nodes_open(self) -> int:
+        """Nodes that take attempts."""
+        return len(self._slots)
+
+    @property
+    def n_open(self) -> int:
+        """Attempts with the typical grant that may be added now, the share minded."""
+        if self.share >= 1.0 or not self.nodes:
+            return self.n_free
+        left = slots(_minus(_times(self.total, self.share), self.held), self._typical)
+        return min(self.n_free, max(left, 1 if self.held.cpu + self.held.gpu + self.held.memory_mib <= 1e-9 else 0))
+
+    @property
+    def free_cpu(self) -> float:
+        """CPUs that are left on nodes that are open, of those that may be held."""
+        left = max(0.0, self._left_cpu)
+        return left if self.share >= 1.0 else max(0.0, min(left, self.total.cpu * self.share - self.held.cpu))
+
+    def find(self, grant: Resources) -> str | None:
+        """The node that an attempt should run on; None when none has room."""
+        if self.share < 1.0 and not self._may_hold(grant):
+            return None
+        first = min(int(grant.cpu), MOST_CPU)
+        # Nodes with GPUs come last for attempts without, and alone for those that need one.
+        for buckets in self._buckets[::-1] if grant.gpu <= 0 else self._buckets[:1]:
+            for bucket in buckets[first:] if grant.cpu > 0 or grant.gpu > 0 or grant.memory_mib > 0 else buckets[1:]:
+                for _, node_id in zip(range(TRIES), reversed(bucket), strict=False):
+                    if grant.fits_into(self._free[node_id]):
+                        return node_id
+        return None
+
+    def _may_hold(self, grant: Resources) -> bool:
+        held = self.held
+        if held.cpu + held.gpu + held.memory_mib <= 1e-9:
+            return True
+        wanted = _plus(held, grant)
+        return wanted.fits_into(_times(self.total, self.share))
+
+    def take(self, node_id: str, grant: Resources) -> None:
+        """An attempt is there now."""
+        self._change(node_id, _whole(grant), -1.0)
+
+    def give(self, node_id: str, grant: Resources) -> None:
+        """It has gone."""
+        self._change(node_id, _whole(grant), 1.0)
+
+    def _change(self, node_id: str, grant: Resources, sign: float) -> None:
+        free = self._free.get(node_id)
+        if free is None:
+            return
+        self.held = _plus(self.held, grant) if sign < 0 else _minus(self.held, grant)
+        new = _minus(free, grant) if sign < 0 else _plus(free, grant)
+        if node_id in self._closed:
+            self._free[node_id] = new
+        else:
+            self._take_out(node_id)
+            self._put(node_id, new)
+
+    def _put(self, node_id: str, free: Resources) -> None:
+        self._free[node_id] = free
+        if node_id in self._closed:
+            return
+        self._bucket(node_id)[node_id] = None
+        self._left_cpu += free.cpu
+        n = self._slots[node_id] = slots(free, self._typical)
+        self.n_free += n
+
+    def _take_out(self, node_id: str) -> None:
+        if node_id in self._slots:
+            del self._bucket(node_id)[node_id]
+            self._left_cpu -= self._free[node_id].cpu
+            self.n_free -= self._slots.pop(node_id)
+
+    def _bucket(self, node_id: str) -> dict[str, None]:
+        kind = self._buckets[0 if self.nodes[node_id].resources.gpu > 0 else 1]
+        return kind[min(MOST_CPU, max(0, math.floor(self._free[node_id].cpu + 1e-9)))]
+
+
+def _whole(grant: Resources) -> Resources:
+    """What an attempt takes: one that asks for nothing takes the place of a CPU."""
+    return grant if grant.cpu > 0 or grant.gpu > 0 or grant.memory_mib > 0 else Resources(1.0, 0.0, 0.0)
+
+
+def _plus(a: Resources, b: Resources) -> Resources:
+    return Resources(a.cpu + b.cpu, a.gpu + b.gpu, a.memory_mib + b.memory_mib)
+
+
+def _minus(a: Resources, b: Resources) -> Resources:
+    return Resources(a.cpu - b.cpu, a.gpu - b.gpu, a.memory_mib - b.memory_mib)
+
+
+def _times(a: Resources, factor: float) -> Resources:
+    return Resources(a.cpu * factor, a.gpu * factor, a.memory_mib * factor)
