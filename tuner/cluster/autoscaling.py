@@ -1,41 +1,159 @@
-"""Telling Ray's autoscaler what could be used now."""
+"""Telling Ray's autoscaler what could be used now: what may be asked for, and asking."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tuner.resources import Node, Resources
+from tuner.resources import Node, NodeType, Resources
 
-__all__ = ["clipped", "request_bundles"]
+__all__ = ["Packing", "Room", "clipped", "request_bundles", "was_refused"]
 
 MOST_BUNDLES = 1_000
 _MIB = 2**20
 
 
-def request_bundles(bundles: Sequence[Resources], nodes: Sequence[Node]) -> None:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a cluster holds and could grow to.
+
+    Attributes:
+        nodes: Those that live; ones without a CPU (a head) hold nothing.
+        types: What could be started; empty when that is not known.
+        max_nodes: How many worker nodes there may be at once; None for as many as the types allow.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    types: tuple[NodeType, ...] = ()
+    max_nodes: int | None = None
+
+    @property
+    def living(self) -> Resources:
+        """What the nodes that live and run trials offer together."""
+        return _sum([(node.resources, 1) for node in self.nodes if node.resources.cpu > 0])
+
+    @property
+    def largest(self) -> Resources:
+        """What there would be at the most of each resource; of the nodes that live where types are not known."""
+        if not self.types:
+            return self.living
+        most = self.max_nodes if self.max_nodes is not None else sum(kind.max_nodes for kind in self.types)
+        return _sum([(kind.resources, min(kind.max_nodes, most)) for kind in self.types])
+
+
+def _sum(amounts: Sequence[tuple[Resources, int]]) -> Resources:
+    return Resources(
+        cpu=sum(amount.cpu * count for amount, count in amounts),
+        gpu=sum(amount.gpu * count for amount, count in amounts),
+        memory_mib=sum(amount.memory_mib * count for amount, count in amounts),
+    )
+
+
+class Packing:
+    """Bundles put on nodes, first fit: on those that live, then on new ones within the limits.
+
+    Nodes that live count as empty, because a request counts what runs on them too. Where types are not known every bundle that
+    some living node could hold has a place, and while no node lives every bundle has: the head knows what it could
+    start, we do not.
+
+    Args:
+        room: What there is and could be.
+    """
+
+    def __init__(self, room: Room) -> None:
+        workers = [node for node in room.nodes if node.resources.cpu > 0]
+        self._known = bool(room.types)
+        self._sizes = [node.resources for node in workers]
+        self._open = list(self._sizes)
+        living = [node.type for node in workers]
+        # A GPU node is started for a bundle without GPU only when nothing else can hold it, as Ray does.
+        self._types = sorted(
+            room.types, key=lambda kind: (kind.resources.gpu, kind.resources.cpu, kind.resources.memory_mib)
+        )
+        self._left = {kind.name: kind.max_nodes - living.count(kind.name) for kind in room.types}
+        self._nodes_left = None if room.max_nodes is None else room.max_nodes - len(workers)
+
+    def place(self, bundle: Resources) -> bool:
+        """Take room for one more; False when there is none, and nothing has changed then."""
+        if not self._known:
+            return not self._sizes or any(bundle.fits_into(size) for size in self._sizes)
+        for index, free in enumerate(self._open):
+            if bundle.fits_into(free):
+                self._open[index] = _minus(free, bundle)
+                return True
+        return self._start(bundle)
+
+    def _start(self, bundle: Resources) -> bool:
+        """Open the smallest node that holds it, of a type of which there may be one more."""
+        if self._nodes_left is not None and self._nodes_left <= 0:
+            return False
+        for kind in self._types:
+            if self._left[kind.name] > 0 and bundle.fits_into(kind.resources):
+                self._left[kind.name] -= 1
+                if self._nodes_left is not None:
+                    self._nodes_left -= 1
+                self._open.append(_minus(kind.resources, bundle))
+                return True
+        return False
+
+
+def _minus(free: Resources, bundle: Resources) -> Resources:
+    return Resources(
+        max(0.0, free.cpu - bundle.cpu),
+        max(0.0, free.gpu - bundle.gpu),
+        max(0.0, free.memory_mib - bundle.memory_mib),
+    )
+
+
+def clipped(bundles: Sequence[Resources], room: Room) -> list[Resources]:
+    """The bundles that may be asked for together, large ones first.
+
+    One that no node type holds, or one more than the limits of nodes allow, makes Ray's second autoscaler drop the whole
+    request and remove the nodes. Ray packs in the order of size too (number of resources, then their sum).
+    """
+    packing = Packing(room)
+    ordered = sorted(bundles[:MOST_BUNDLES], key=_size, reverse=True)
+    return [bundle for bundle in ordered if packing.place(bundle)]
+
+
+def _size(bundle: Resources) -> tuple[int, float]:
+    amounts = _as_ray(bundle)
+    return len(amounts), sum(amounts.values())
+
+
+def request_bundles(bundles: Sequence[Resources], nodes: Sequence[Node] = ()) -> bool:
     """Ask for nodes that hold these bundles; replaces what was asked before, by anyone, and stands until it is replaced.
 
     Args:
         bundles: One per attempt; empty for nothing more.
-        nodes: Those that live, by which bundles that no machine can hold are known.
+        nodes: Those that live, to leave out what none of them holds; empty when the bundles have been clipped.
+
+    Returns:
+        Whether the cluster took it: one that does not answer now is asked again soon.
     """
     from ray.autoscaler.sdk import request_resources
 
-    wanted = [_as_ray(bundle) for bundle in clipped(bundles, nodes)]
-    with contextlib.suppress(Exception):  # a cluster that does not answer now is asked again soon
-        request_resources(bundles=wanted)
+    with contextlib.suppress(Exception):
+        request_resources(bundles=[_as_ray(bundle) for bundle in clipped(bundles, Room(tuple(nodes)))])
+        return True
+    return False
 
 
-def clipped(bundles: Sequence[Resources], nodes: Sequence[Node]) -> Sequence[Resources]:
-    """The bundles that may be asked for.
+def was_refused(gcs_address: str) -> bool:
+    """Whether the autoscaler says that it cannot fulfil the request that stands; False where it does not say (the first one).
 
-    One that no machine can hold makes Ray's second autoscaler drop the whole request. What the cluster could start is known
-    to its head only, so the nodes that live stand for it; while none has a CPU, every bundle may be asked for.
+    Args:
+        gcs_address: ``host:port`` of the head.
     """
-    workers = [node.resources for node in nodes if node.resources.cpu > 0]
-    fitting = [b for b in bundles if not workers or any(b.fits_into(offered) for offered in workers)]
-    return fitting[:MOST_BUNDLES]
+    try:
+        import ray
+        from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
+
+        reply = GetClusterStatusReply.FromString(ray._raylet.GcsClient(gcs_address).get_cluster_status())
+        return bool(reply.autoscaling_state.infeasible_cluster_resource_constraints)
+    except Exception:  # no public way to ask, so this one may go, or the head does not answer now
+        return False
 
 
 def _as_ray(bundle: Resources) -> dict[str, float]:

@@ -1,0 +1,87 @@
+"""What may be asked of the autoscaler, and the steward's books."""
+
+from __future__ import annotations
+
+from tuner.cluster.autoscaling import Room, clipped
+from tuner.cluster.steward import LEASE_S, Desk, Member
+from tuner.resources import Node, NodeType, Resources
+
+SMALL = NodeType("small", Resources(4, 0, 4096), max_nodes=2)
+GPU = NodeType("gpu", Resources(8, 2, 16384), max_nodes=1)
+HEAD = Node("h", Resources(0, 0, 8000))
+CPU = Resources(cpu=1, memory_mib=512)
+
+
+def test_what_no_type_holds_is_left_out():
+    assert clipped([Resources(cpu=64), CPU, Resources(cpu=1, memory_mib=20_000)], Room(types=(SMALL, GPU))) == [CPU]
+
+
+def test_the_limits_of_the_types_bound_what_is_asked():
+    assert len(clipped([CPU] * 50, Room(types=(SMALL,)))) == 8
+
+
+def test_the_limit_of_all_nodes_bounds_what_is_asked_and_living_nodes_count():
+    alive = Node("n", SMALL.resources, type="small")
+    assert len(clipped([CPU] * 50, Room((HEAD, alive), (SMALL, GPU), max_nodes=2))) == 8
+    assert len(clipped([CPU] * 50, Room((HEAD, alive, alive), (SMALL, GPU), max_nodes=2))) == 8
+
+
+def test_nodes_that_live_are_filled_before_new_ones_are_started():
+    alive = Node("n", GPU.resources, type="gpu")
+    room = Room((alive,), (SMALL, GPU), max_nodes=1)
+    assert len(clipped([CPU] * 9, room)) == 8
+
+
+def test_without_types_the_nodes_that_live_stand_for_them():
+    room = Room((HEAD, Node("n", SMALL.resources)))
+    assert clipped([CPU, Resources(cpu=5)], room) == [CPU]
+
+
+def test_without_types_and_nodes_everything_may_be_asked():
+    assert clipped([Resources(cpu=64)], Room((HEAD,))) == [Resources(cpu=64)]
+
+
+def test_large_ones_get_their_place_first():
+    room = Room(types=(NodeType("one", Resources(4, 0, 4096), max_nodes=1),))
+    assert clipped([CPU, CPU, Resources(cpu=3, memory_mib=512)], room) == [Resources(cpu=3, memory_mib=512), CPU]
+
+
+def member(study: str, wants: int | None = None, *, weight: float = 1.0, can_grow: bool = True) -> Member:
+    return Member(study, weight, can_grow, (SMALL,), 2, None if wants is None else (CPU,) * wants)
+
+
+def desk(*members: Member) -> Desk:
+    books = Desk()
+    for each in members:
+        books.join(each.study, each, 0.0)
+    return books
+
+
+def test_the_wants_of_all_studies_are_merged():
+    books = desk(member("a", 2), member("b", 3))
+    assert books.wanted(books.room([HEAD]), 0.0) == [CPU] * 5
+
+
+def test_a_study_that_comes_first_clears_what_a_dead_one_asked():
+    books = desk(member("a"))
+    assert books.wanted(books.room([HEAD]), 0.0) == []
+
+
+def test_nothing_is_asked_for_studies_that_do_not_grow_the_cluster():
+    books = desk(member("a", 3, can_grow=False))
+    assert books.wanted(books.room([HEAD]), 0.0) is None
+
+
+def test_a_driver_that_is_silent_for_a_lease_is_forgotten_with_its_wants():
+    books = desk(member("a", 2), member("b", 3))
+    assert books.heard("b", LEASE_S)
+    books.expire(LEASE_S + 1.0)
+    assert not books.heard("a", LEASE_S + 1.0)
+    assert books.wanted(books.room([HEAD]), LEASE_S + 1.0) == [CPU] * 3
+
+
+def test_after_a_refusal_less_is_asked_and_all_again_much_later():
+    books = desk(member("a", 8))
+    books.refused(8, 10.0)
+    assert len(books.wanted(books.room([HEAD]), 11.0) or ()) == 6
+    assert len(books.wanted(books.room([HEAD]), 1000.0) or ()) == 8
