@@ -76,7 +76,7 @@ class Immortal(Cluster):
     """A cluster that outlives its driver: the next one finds it as it was."""
 
     def open(self, spec, objective, directory, checkpoints=None):
-        if not self._hosts:
+        if not self._nodes.hosts:
             super().open(spec, objective, directory)
 
     def close(self):
