@@ -28,6 +28,8 @@ class RecordingLink:
     logged: list[str] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     keeper: Any = None
+    received_mib: float = 0.0
+    end_process: Any = None
 
     def report(self, step: int, values: Mapping[str, float]) -> None:
         self.reports.append((step, dict(values)))

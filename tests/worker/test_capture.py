@@ -183,7 +183,8 @@ class Printing(Objective):
         context.log("and a note\\n")
         return 0.5
 class Link:
-    stop = None
+    stop = end_process = None
+    received_mib = 0.0
     def report(self, step, values): pass
     def log(self, text): say("must not be called")
 Capture.install(path)

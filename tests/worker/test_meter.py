@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import mmap
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from tuner.resources import Resources
 from tuner.worker import UsageMeter
 from tuner.worker import gpu as gpu_module
-from tuner.worker import meter as meter_module
+from tuner.worker import sampler as sampler_module
+from tuner.worker.memory import take_base
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's peak of resident memory")
 
+BLOCK = b"x" * 100_000
 CHILD = """
 import sys, time
 block = bytearray(int(sys.argv[1]) << 20)
@@ -37,6 +42,12 @@ def started_child(memory_mib: int, cpu_s: float) -> subprocess.Popen[bytes]:
 
 
 NO_GPU = Resources()
+
+
+@pytest.fixture(autouse=True)
+def _base() -> None:
+    """What other tests have left in this process is not an attempt's."""
+    take_base()
 
 
 def metered(work, grant: Resources = NO_GPU):
@@ -71,10 +82,101 @@ def test_a_peak_that_was_gone_before_the_first_sample_is_seen():
 @ON_LINUX
 def test_what_the_worker_held_before_does_not_count():
     held = bytearray(128 << 20)
+    take_base()
     peak_mib = metered(lambda: None).peak_memory_mib
     del held
     assert peak_mib < 16
     assert metered(lambda: None).peak_memory_mib < 16  # nor does the peak of an earlier attempt
+
+
+@ON_LINUX
+def test_memory_that_an_earlier_attempt_left_behind_counts_above_the_base_of_the_process():
+    kept: list[bytearray] = []
+    metered(lambda: kept.append(bytearray(64 << 20)))
+    usage = metered(lambda: None)
+    assert 60 <= usage.peak_memory_mib <= 80
+    assert usage.base_memory_mib == pytest.approx(take_base() / 2**20 - 64, abs=8)
+    kept.clear()
+
+
+@ON_LINUX
+def test_the_mean_is_over_time_and_not_the_peak():
+    def work():
+        block = bytearray(128 << 20)
+        time.sleep(0.15)
+        del block
+        time.sleep(0.45)
+
+    usage = metered(work)
+    assert usage.peak_memory_mib >= 120
+    assert 15 <= usage.mean_memory_mib <= 70
+
+
+@ON_LINUX
+def test_pages_of_shared_memory_are_the_nodes_and_not_the_attempts():
+    def work():
+        with mmap.mmap(-1, 96 << 20) as shared:  # anonymous and shared, as Ray's object store is
+            shared.write(b"x" * (96 << 20))
+            time.sleep(0.2)
+
+    take_base()
+    usage = metered(work)
+    assert usage.peak_memory_mib < 110  # the bytes that are written, and not the pages that they are written to, twice
+
+
+@ON_LINUX
+def test_threads_that_work_are_counted_and_those_that_wait_are_not():
+    def burn(until_s):
+        while time.perf_counter() < until_s:
+            hashlib.sha256(BLOCK).digest()  # lets go of the interpreter
+
+    waiting = threading.Event()
+    idle = [threading.Thread(target=waiting.wait, daemon=True) for _ in range(5)]
+
+    def work():
+        until_s = time.perf_counter() + 0.8
+        workers = [threading.Thread(target=burn, args=(until_s,)) for _ in range(3)]
+        for thread in [*idle, *workers]:
+            thread.start()
+        for thread in workers:
+            thread.join()
+
+    usage = metered(work)
+    waiting.set()
+    assert usage.threads == 3
+
+
+@ON_LINUX
+def test_looking_at_an_attempt_with_children_costs_less_than_a_hundredth_of_a_core(monkeypatch):
+    children = [started_child(8, 0.0) for _ in range(4)]
+    sampler = sampler_module.sampler()
+    seconds: list[float] = []
+
+    def look_at_the_sampler():
+        [thread] = [t for t in threading.enumerate() if t.name == "tuner-usage" and t.ident == owner[0]]
+        text = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text()
+        seconds.append(int(text.split()[0]) / 1e9)
+
+    owner: list[int | None] = []
+    tick = sampler._tick
+
+    def noted(attempt):
+        owner.append(threading.get_ident())
+        return tick(attempt)
+
+    monkeypatch.setattr(sampler, "_tick", noted)
+
+    def work():
+        time.sleep(0.3)
+        look_at_the_sampler()
+        time.sleep(2.0)
+        look_at_the_sampler()
+
+    sampler._credit_s = 0.0  # no burst
+    metered(work)
+    for child in children:
+        child.communicate(timeout=30)
+    assert seconds[1] - seconds[0] < 2.0 * 0.01
 
 
 def test_a_running_childs_memory_and_cpu_time_count():
@@ -225,7 +327,7 @@ def test_gpu_fields_are_none_where_nvml_cannot_be_read(nvml, monkeypatch):
 
 
 def test_samples_may_run_ahead_of_their_share_by_a_burst_and_no_further():
-    sampler = meter_module._Sampler()
-    assert sampler._pay(meter_module.BURST_S / 2) == 0.0
-    wait_s = sampler._pay(meter_module.BURST_S)
-    assert wait_s * meter_module.SHARE_OF_A_CORE == pytest.approx(meter_module.BURST_S / 2, rel=0.05)
+    sampler = sampler_module.Sampler()
+    assert sampler._pay(sampler_module.BURST_S / 2) == 0.0
+    wait_s = sampler._pay(sampler_module.BURST_S)
+    assert wait_s * sampler_module.SHARE_OF_A_CORE == pytest.approx(sampler_module.BURST_S / 2, rel=0.05)

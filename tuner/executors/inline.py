@@ -72,6 +72,9 @@ class _Link:
         if not self._left_behind:
             self._told.put(_Told(self, checkpoint))
 
+    received_mib = 0.0
+    end_process = None  # it is the user's
+
     def log(self, text: str) -> None:
         """Nothing shows it live; it comes with the result."""
 

@@ -59,7 +59,7 @@ def failed_exit(code: int, ran_s: float, last_output: str, *, kernel_killed: boo
         said += "; not by the kernel for want of memory, as far as it tells"
     elif looks_out_of_memory(last_output):
         kind = FailureKind.OUT_OF_MEMORY
-    return AttemptFailed(kind, f"{said} after {ran_s:.1f} s; {last_output}")
+    return AttemptFailed(kind, f"{said} after {ran_s:.1f} s; {last_output}", killed=name == "SIGKILL")
 
 
 def memory_kills() -> int:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tuner.core.actions import Start
 from tuner.core.ports import Objective
 from tuner.resources import Usage
 from tuner.study import Metric
-from tuner.trial import Failed, FailureKind, Outcome
+from tuner.trial import Failed, FailureKind
 from tuner.worker.bounds import apply_bounds
 from tuner.worker.capture import installed_log
 from tuner.worker.context import AttemptContext
+from tuner.worker.guard import Guard
 from tuner.worker.link import AttemptResult, Link
+from tuner.worker.memory import give_back
 from tuner.worker.meter import UsageMeter
-from tuner.worker.outcome import outcome_of_error, outcome_of_value
+from tuner.worker.outcome import blamed_on_memory, outcome_of_error, outcome_of_value
 from tuner.worker.reporting import running
 
 __all__ = ["run_attempt"]
+
+_MIB = 1 << 20
 
 
 def run_attempt(
@@ -51,7 +56,8 @@ def run_attempt(
         raise
     except BaseException as error:
         # Not the objective: an interrupt between its end and ours, or a failure of the log or the meter.
-        failed = Failed(FailureKind.RAISED, f"the attempt could not be brought to its end: {error!r:.1000}")
+        kind = FailureKind.OUT_OF_MEMORY if isinstance(error, MemoryError) else FailureKind.RAISED
+        failed = Failed(kind, f"the attempt could not be brought to its end: {error!r:.1000}")
         return AttemptResult(start.trial, start.attempt, failed, Usage(), b"")
 
 
@@ -67,19 +73,29 @@ def _run(
     mark = source.mark() if source else 0
     apply_bounds(start.grant)
     context = AttemptContext(start, metrics, link, scratch, source)
-    meter = UsageMeter(start.grant)
-    outcome: Outcome
+    guard = Guard(start.grant.memory_mib, link)
+    meter = UsageMeter(start.grant, guard)
+    error: BaseException | None = None
     token = running.set(context)
     meter.start()
     try:
         outcome = outcome_of_value(objective.run(start.params, context), context)
+        guard.disarm()
     except passing:
         raise
-    except BaseException as error:
-        outcome = outcome_of_error(error, context, link.stop)
+    except BaseException as raised:
+        guard.disarm()
+        error = raised
+        outcome = outcome_of_error(raised, context, link.stop)
     finally:
-        usage = meter.stop()
+        guard.disarm()
+        usage = replace(meter.stop(), received_mib=link.received_mib + context.received_mib)
         running.reset(token)
         context.clean_up()
+    if error is not None:
+        outcome = blamed_on_memory(outcome, error, guard, usage)
+        error = None  # with it go its frames, and all that they hold
     log = source.slice(mark) if source else context.own_log()
+    give_back(meter.held)
+    guard.rest(meter.held / _MIB)
     return AttemptResult(start.trial, start.attempt, outcome, usage, log)

@@ -45,6 +45,7 @@ class AttemptContext:
         last_step: Last step that was reported; None before the first.
         last_values: What was reported with it.
         failure: Why a report was refused; None while none was.
+        received_mib: Size of the checkpoint that it took up, in MiB.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class AttemptContext:
         self.last_step: int | None = None
         self.last_values: Mapping[str, float] | None = None
         self.failure: Failed | None = None
+        self.received_mib = 0.0
         self._link, self._scratch, self._source = link, scratch, source
         self._start_from = start.checkpoint
         self._saved_step: int | None = None
@@ -108,6 +110,7 @@ class AttemptContext:
         except Exception as error:
             self.log(f"[tuner] no going on from the checkpoint of step {start_from.step}: {error}\n")
             return None
+        self.received_mib += start_from.size_mib
         return SavedCheckpoint(path, start_from.step)
 
     @contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from tuner.core.actions import Stop
 from tuner.resources import Usage
-from tuner.trial import Checkpoint, FailureKind, Outcome
+from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker.checkpoints import Keeper
 
 __all__ = ["AttemptFailed", "AttemptResult", "Link"]
@@ -30,6 +30,17 @@ class Link(Protocol):
     @property
     def stop(self) -> Stop | None:
         """The engine's request to stop; None while there is none. Read at each report, so it must be cheap."""
+
+    @property
+    def received_mib(self) -> float:
+        """What came to this process for the attempt before it began (the objective, to a process's first one), in MiB."""
+
+    @property
+    def end_process(self) -> Callable[[Failed, Usage], None] | None:
+        """Tells the driver how the attempt ended, waits a moment for it to know, and ends this process; used from any thread.
+
+        None where the process is the user's own.
+        """
 
     def log(self, text: str) -> None:
         """Text of the attempt's log that did not go through this process's output, for live display.
@@ -64,8 +75,10 @@ class AttemptFailed(Exception):  # noqa: N818 -- it carries a failure of the att
     Args:
         kind: The kind of failure.
         message: For a person, complete: no traceback is added.
+        killed: Whether something killed a program of the attempt's outright (signal 9): above its grant of memory it
+            ended for want of memory then.
     """
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    def __init__(self, kind: FailureKind, message: str, *, killed: bool = False) -> None:
         super().__init__(message)
-        self.kind, self.message = kind, message
+        self.kind, self.message, self.killed = kind, message, killed

@@ -12,20 +12,44 @@ from typing import Any
 
 from tuner.core.actions import Stop
 from tuner.errors import InvalidParams, TrialPruned
+from tuner.resources import Usage
 from tuner.trial import Completed, Failed, FailureKind, Outcome, Pruned
 from tuner.worker.context import AttemptContext, BadReport
+from tuner.worker.guard import Guard
 from tuner.worker.link import AttemptFailed
 from tuner.worker.numbers import NotANumber, described, missing_metric, to_float
 
-__all__ = ["looks_out_of_memory", "outcome_of_error", "outcome_of_value"]
+__all__ = ["blamed_on_memory", "looks_out_of_memory", "outcome_of_error", "outcome_of_value"]
 
 MESSAGE_LIMIT = 20_000
 _HEADLINE_LIMIT = 1_000
+_CHAIN_LIMIT = 20
+_NOT_OF_MEMORY = (FailureKind.STOPPED, FailureKind.TIMEOUT, FailureKind.BAD_REPORT, FailureKind.INVALID_PARAMS)
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 _MEMORY_TYPES = frozenset({"OutOfMemoryError", "ResourceExhaustedError"})
-_MEMORY_TEXTS = ("out of memory", "bad_alloc", "cudaerrormemoryallocation", "resource_exhausted", "memoryerror")
-_NATIVE_TYPES = frozenset({"RuntimeError", "XGBoostError", "LightGBMError", "XlaRuntimeError", "JaxRuntimeError"})
+_MEMORY_TEXTS = (
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "cannot allocate memory",
+    "cudaerrormemoryallocation",
+    "resource_exhausted",
+    "memoryerror",
+    "cublas_status_alloc_failed",
+)
+_NATIVE_TYPES = frozenset(
+    {
+        "CUDARuntimeError",
+        "CatBoostError",
+        "JaxRuntimeError",
+        "LightGBMError",
+        "RuntimeError",
+        "XGBoostError",
+        "XlaRuntimeError",
+    }
+)
+_POOL_TYPES = frozenset({"BrokenProcessPool", "TerminatedWorkerError"})
 
 
 def looks_out_of_memory(text: str) -> bool:
@@ -110,14 +134,51 @@ def _because_of_stop(error: BaseException) -> bool:
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
-    for _ in range(20):
+    for _ in range(_CHAIN_LIMIT):
         if link is None:
             return
         yield link
         link = link.__cause__ or link.__context__
 
 
+def blamed_on_memory(outcome: Outcome, error: BaseException, guard: Guard, usage: Usage) -> Outcome:
+    """The outcome of an objective that raised, in the light of what its attempt held.
+
+    What the guard did shows in many ways: as its own error, as a killed program, as a pool of processes that broke. And what
+    something outside killed while it was above its grant was killed for want of memory.
+    """
+    if not isinstance(outcome, Failed) or outcome.kind in _NOT_OF_MEMORY:
+        return outcome
+    if guard.condemned is not None:
+        return Failed(FailureKind.OUT_OF_MEMORY, f"{guard.condemned}\n\n{outcome.message}")
+    if guard.grant_mib and usage.whole_memory_mib > guard.grant_mib and _was_killed(error):
+        held = f"it held {usage.whole_memory_mib:.0f} MiB and was granted {guard.grant_mib:.0f} MiB"
+        return Failed(FailureKind.OUT_OF_MEMORY, f"killed from outside while {held}\n\n{outcome.message}")
+    return outcome
+
+
+def _was_killed(error: BaseException) -> bool:
+    """Whether a process of the attempt's was killed outright."""
+    if isinstance(error, AttemptFailed):
+        return error.killed
+    return any(type(link).__name__ in _POOL_TYPES for link in _chain(error))
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, by itself or by the one that it was raised from."""
+    link: BaseException | None = error
+    for _ in range(_CHAIN_LIMIT):
+        if link is None:
+            return False
+        if _says_out_of_memory(link):
+            return True
+        link = (
+            link.__cause__
+        )  # not __context__: what fails while a MemoryError is dealt with may fail for its own reasons
+    return False
+
+
+def _says_out_of_memory(error: BaseException) -> bool:
     kind = type(error).__name__
     if isinstance(error, MemoryError) or kind in _MEMORY_TYPES:
         return True

@@ -38,6 +38,8 @@ class RecordingLink:
     stop_at: int | None = None
     on_log: Any = None
     keeper: Any = None
+    received_mib: float = 0.0
+    end_process: Any = None
     checkpoints: list[Checkpoint] = field(default_factory=list)
 
     def saved(self, checkpoint: Checkpoint) -> None:

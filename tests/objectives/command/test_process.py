@@ -222,7 +222,8 @@ from tuner.study import Metric, PluginSpec, StudySpec
 from tuner.worker import meter, run_attempt
 
 class Link:
-    stop = None
+    stop = end_process = None
+    received_mib = 0.0
     def report(self, step, values): print("reported", flush=True)
     def log(self, text): pass
 
