@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.formula import Formula, FormulaError
+from tuner.formula import Formula, FormulaError, same_unit_throughout
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,21 @@ def test_anything_but_arithmetic_is_refused(text):
 def test_a_formula_without_a_value_says_so(text, params):
     with pytest.raises(FormulaError):
         Formula(text).value(params)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("200MiB + 3MiB * x", True),
+        ("200 + 3MiB * x", False),
+        ("max(256MiB, 3MiB * x)", True),
+        ("max(256, 3MiB * x)", False),
+        ("ceil(1.3MiB * x)", True),
+        ("1MiB * x ** 2", True),
+        ("sqrt(1GiB * x)", False),
+        ("1GiB / 1MiB", False),
+        ("2MiB ** 1000", False),
+    ],
+)
+def test_memory_and_bare_numbers_do_not_mix(text, expected):
+    assert same_unit_throughout(Formula(text), {"x": 100}) is expected

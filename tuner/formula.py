@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Formula", "FormulaError"]
+__all__ = ["Formula", "FormulaError", "same_unit_throughout"]
 
 _MIB = {
     "k": 1e3 / 2**20, "m": 1e6 / 2**20, "g": 1e9 / 2**20, "t": 1e12 / 2**20,
@@ -57,12 +57,7 @@ class Formula:
     def __post_init__(self) -> None:
         if len(self.text) > _LONGEST:
             raise FormulaError(f"it is longer than {_LONGEST} characters")
-        plain = _WITH_UNIT.sub(lambda found: repr(float(found[1]) * _MIB[found[2].lower()]), self.text)
-        try:
-            tree = ast.parse(plain.strip(), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise FormulaError("it is no arithmetic that can be read") from error
-        _check(tree)
+        tree = _parsed(self.text)
         object.__setattr__(self, "_tree", tree)
 
     @property
@@ -91,6 +86,33 @@ class Formula:
         if not math.isfinite(found) or found < 0:
             raise FormulaError(f"{self.text!r} comes to {found:g}, which is no amount")
         return found
+
+
+def same_unit_throughout(formula: Formula, params: Mapping[str, Any]) -> bool:
+    """Whether a formula that speaks of memory is memory in all its terms: with every amount doubled it comes to twice as much.
+
+    So ``200MiB + 3MiB * x`` is and ``200 + 3MiB * x`` is not. 4 MiB are forgiven, for ``ceil``.
+
+    Raises:
+        FormulaError: It has no value for these parameters.
+    """
+    once = formula.value(params)
+    try:
+        twice = float(_value(_parsed(formula.text, 2.0), params))
+    except (ArithmeticError, ValueError, TypeError):  # FormulaError is a ValueError
+        return False
+    return abs(twice - 2 * once) <= 4.0 + 1e-9 * abs(twice)
+
+
+def _parsed(text: str, unit: float = 1.0) -> ast.expr:
+    """The formula as a tree, in which amounts with a unit are numbers of ``1 / unit`` MiB."""
+    plain = _WITH_UNIT.sub(lambda found: repr(float(found[1]) * _MIB[found[2].lower()] * unit), text)
+    try:
+        tree = ast.parse(plain.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise FormulaError("it is no arithmetic that can be read") from error
+    _check(tree)
+    return tree
 
 
 def _check(node: ast.expr) -> None:

@@ -186,7 +186,7 @@ class ResourceRequest:
 
     cpu: float | Formula | None = None
     memory_mib: float | Formula | None = None
-    gpu: float | Formula | None = 0.0
+    gpu: float | Formula | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that JSON can hold: numbers, None, and formulas as their text."""

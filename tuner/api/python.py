@@ -38,7 +38,8 @@ class RunArguments(TypedDict, total=False):
         patience: How many trials in a row may bring nothing better.
         target: Value of the metric at which to end.
         steps: How many reports of all trials together: a budget in rounds, epochs or folds.
-        cost: How much money the attempts may cost, by ``prices``.
+        cost: How much money the attempts may cost, by ``prices`` or by those of the cluster's node types.
+        nodes: How many worker nodes the cluster may grow to.
         regret: End when the best value can hardly be improved by more than this, by an upper confidence bound.
         constraints: What a trial must keep to: ``{"name": "predict_ms", "max": 20}``, or a list of such; feasible trials go
             before others.
@@ -49,7 +50,9 @@ class RunArguments(TypedDict, total=False):
             that are left out are drawn.
         defaults: False to leave out the first trial that a space from the catalogue asks for.
         prior: An earlier study to learn from, or several: names, or ``{"study": name, "store": url}``.
-        resources: What an attempt asks for: ``{"cpu": 2, "memory": "4GiB", "gpu": 0}``.
+        resources: What an attempt asks for: ``{"cpu": 2, "memory": "200MiB + 3MiB * max_depth", "gpu": 0}``; what is left
+            out, or ``auto``, is measured.
+        weight: Its share of a cluster that several studies use is in the ratio of their weights. Default 1.
         retry: How often a failed attempt is tried again, or ``{"max": 3, "on": [...]}``.
         seed: From which every random choice derives.
         name: The study's name; None for the objective's.
@@ -72,6 +75,7 @@ class RunArguments(TypedDict, total=False):
     target: float | None
     steps: int | None
     cost: float | None
+    nodes: int | None
     regret: float | None
     constraints: Constraint | Mapping[str, Any] | Sequence[Constraint | Mapping[str, Any]] | None
     noisy: bool | None
@@ -81,6 +85,7 @@ class RunArguments(TypedDict, total=False):
     defaults: bool | None
     prior: str | Prior | Mapping[str, Any] | Sequence[str | Prior | Mapping[str, Any]] | None
     resources: Mapping[str, Any] | None
+    weight: float | None
     retry: int | Mapping[str, Any] | None
     seed: int | None
     name: str | None
@@ -99,6 +104,7 @@ class ResumeArguments(TypedDict, total=False):
     patience: int | None
     steps: int | None
     cost: float | None
+    nodes: int | None
     regret: float | None
     executor: str | PluginSpec | Mapping[str, Any]
     address: str | None
@@ -106,11 +112,11 @@ class ResumeArguments(TypedDict, total=False):
     observer: Observer | None
 
 
-_LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "failures", "patience", "regret")
-_RESUME_LIMITS = ("trials", "steps", "parallel", "cost", "patience", "regret")
+_LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "nodes", "failures", "patience", "regret")
+_RESUME_LIMITS = ("trials", "steps", "parallel", "cost", "nodes", "patience", "regret")
 _SPEC = (
-    "goal", "sampler", "pruner", "resources", "retry", "seed", "constraints", "noisy", "prices", "checkpoints", "try_first",
-    "defaults", "prior",
+    "goal", "sampler", "pruner", "resources", "weight", "retry", "seed", "constraints", "noisy", "prices", "checkpoints",
+    "try_first", "defaults", "prior",
 )  # fmt: skip
 
 
@@ -151,6 +157,7 @@ def run(objective: Trainable, *, space: Any = None, metric: Any = None, **argume
         space=space,
         metric=_with_target(metric, arguments.get("target")),
         limits=limits,
+        executor=_executor(arguments),
         **rest,
     )
     sweep = Sweep(spec=spec, text=to_yaml(spec))
@@ -243,16 +250,24 @@ def _with_target(metric: Any, target: float | None) -> Any:
     return metric if target is None or not isinstance(metric, str) else {"name": metric, "target": target}
 
 
-def _options(arguments: Mapping[str, Any], *, with_limits: bool = False) -> RunOptions:
+def _executor(arguments: Mapping[str, Any]) -> PluginSpec | None:
+    """The executor that the caller named; None to leave it to the sweep or the study."""
     executor = arguments.get("executor")
     if isinstance(executor, Mapping):
         executor = PluginSpec(executor["type"], {k: v for k, v in executor.items() if k != "type"})
     elif isinstance(executor, str):
         executor = PluginSpec(executor)
+    file = None if executor is None else executor.options.get("cluster_file")
+    if executor is not None and file:
+        executor = PluginSpec(executor.type, {**executor.options, "cluster_file": str(Path(file).resolve())})
+    return executor
+
+
+def _options(arguments: Mapping[str, Any], *, with_limits: bool = False) -> RunOptions:
     limits = {key: arguments[key] for key in _RESUME_LIMITS if arguments.get(key) is not None}
     return RunOptions(
         store=arguments.get("store"),
-        executor=executor,
+        executor=_executor(arguments),
         address=arguments.get("address"),
         name=arguments.get("name"),
         if_exists=arguments.get("if_exists", "error"),

@@ -29,6 +29,8 @@ ALIASES: dict[str, str] = {
     "maxTrialDuration": "limits.trial_time",
     "trial_timeout": "limits.trial_time",
     "maxFailedTrialCount": "limits.failures",
+    "trialGpuNumber": "resources.gpu",
+    "resources_per_trial": "resources",
     "hyperparameters": "parameters",
     "search_space": "parameters",
     "searchSpace": "parameters",
@@ -70,6 +72,7 @@ def rename(root: Node) -> list[str]:
     if limits is not None and isinstance(limits.content, dict):
         for key in [key for key in limits.content if key in _IN_LIMITS]:
             _move(limits, key, _IN_LIMITS[key])
+    _rename_resources(root)
     readers: dict[str, Callable[[Node, str, Node], list[str]]] = {"sampler": rename_sampler, "pruner": rename_pruner}
     for part, reader in readers.items():
         if part in root.content and part in foreign:
@@ -102,6 +105,23 @@ def _move(root: Node, key: str, target: str) -> None:
         where = f" in line {other.line}" if other.line else ""
         raise node.error(f"says the same as {other.path!r}{where}", hint=f"keep one of them; ours is {target!r}")
     place.content[last] = node
+
+
+def _rename_resources(root: Node) -> None:
+    """Determined's ``slots_per_trial`` are GPUs, and its ``weight`` stands beside our resources."""
+    assert isinstance(root.content, dict)
+    resources = root.content.get("resources")
+    if resources is None or not isinstance(resources.content, dict):
+        return
+    if "slots_per_trial" in resources.content:
+        _move(resources, "slots_per_trial", "gpu")
+    if "weight" in resources.content:
+        weight = resources.content.pop("weight")
+        if "weight" in root.content:
+            raise weight.error(
+                f"says the same as 'weight' in line {root.content['weight'].line}", hint="keep one of them"
+            )
+        root.content["weight"] = weight
 
 
 def _unwrap(root: Node, notes: list[str]) -> None:

@@ -8,25 +8,28 @@ from pathlib import Path
 
 from tuner.core.ports import Problem
 from tuner.errors import SweepError
+from tuner.resources import NodeType
 from tuner.study import Limits, Metric, PluginSpec, StudySpec
 from tuner.sweep import _fields
 from tuner.sweep._constraints import check_cost, check_regret, read_checkpoints, read_constraints, read_prices
+from tuner.sweep._executor import check_fits, known_types, read_executor
 from tuner.sweep._first import default_trial, read_prior, read_try_first
 from tuner.sweep._foreign_command import expand_arguments
-from tuner.sweep._limits import read_limits, read_resources, read_retry
+from tuner.sweep._limits import read_limits, read_retry
 from tuner.sweep._metrics import known_goal, read_metrics
 from tuner.sweep._model import Sweep
 from tuner.sweep._node import Node
 from tuner.sweep._pbt import PAIRED, pair
 from tuner.sweep._plugins import check_pruner, check_sampler, read_objective, read_plugin
+from tuner.sweep._resources import read_resources, read_weight
 from tuner.sweep._space import ReadSpace, read_space
 
 __all__ = ["KEYS", "build", "check_parts", "read_name", "read_seed"]
 
 KEYS = (
     "name", "objective", "metric", "constraints", "noisy", "space", "parameters", "forbidden", "try_first", "defaults",
-    "prior", "sampler", "pruner", "limits", "prices", "resources", "retry", "checkpoints", "seed", "stop_grace", "executor",
-    "store",
+    "prior", "sampler", "pruner", "limits", "prices", "resources", "weight", "retry", "checkpoints", "seed", "stop_grace",
+    "executor", "store",
 )  # fmt: skip
 LATER = {
     "register": "registering models is not supported in this version: the best model is saved as a folder",
@@ -63,7 +66,7 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
         sampler=sampler,
         pruner=pruner,
         limits=read_limits(fields.get("limits")),
-        resources=read_resources(fields.get("resources")),
+        resources=read_resources(fields.get("resources"), read.space),
         retry=read_retry(fields.get("retry")),
         seed=seed,
         stop_grace_s=_fields.duration(fields["stop_grace"]) if "stop_grace" in fields else 30.0,
@@ -73,13 +76,17 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
         keep=read_checkpoints(fields.get("checkpoints")),
         first=(*read_try_first(fields.get("try_first"), read.space, seed), *([by_default] if by_default else [])),
         prior=read_prior(fields.get("prior")),
+        weight=read_weight(fields.get("weight")),
     )
-    check_parts(spec, root, fields.get("limits", root))
+    executor = read_executor(fields["executor"], folder) if "executor" in fields else None
+    types = known_types(executor, fields.get("executor"))
+    check_parts(spec, root, fields.get("limits", root), types)
+    told = (*told, *check_fits(spec, types, fields.get("resources", root)))
     return Sweep(
         spec,
         text,
         file,
-        executor=read_plugin("executor", fields["executor"]) if "executor" in fields else None,
+        executor=executor,
         store=_store(fields["store"]) if "store" in fields else None,
         notes=(*notes, *read.notes, *told),
         _root=root,
@@ -162,13 +169,14 @@ def _default_name(file: Path | None) -> str:
     return stem or "sweep"
 
 
-def check_parts(spec: StudySpec, root: Node, limits: Node) -> None:
+def check_parts(spec: StudySpec, root: Node, limits: Node, types: Sequence[NodeType] = ()) -> None:
     """Check what only the whole can tell: that sampler and pruner take their options, and that limits fit the rest.
 
     Args:
         spec: What was read.
         root: Where ``sampler`` and ``pruner`` are found.
         limits: Where the limits stand.
+        types: The kinds of node that the cluster can grow to, where that is known.
 
     Raises:
         SweepError: Something does not fit.
@@ -177,7 +185,7 @@ def check_parts(spec: StudySpec, root: Node, limits: Node) -> None:
     check_pruner(spec.pruner, spec.metric, root)
     if spec.sampler.type == "pbt_replay" and spec.first:
         raise root.find("try_first").error("a schedule has its own first trial", hint="leave try_first out")
-    check_cost(spec.limits, spec.prices, spec.resources, limits)
+    check_cost(spec, types, limits)
     check_regret(spec.limits, spec.metrics, limits)
     check_bounded(spec.limits, spec.metrics, spec.sampler, limits)
 

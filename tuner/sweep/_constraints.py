@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner.study import CheckpointPolicy, Constraint, Limits, Metric, Prices, ResourceRequest
+from tuner.resources import NodeType
+from tuner.study import CheckpointPolicy, Constraint, Limits, Metric, Prices, StudySpec
 from tuner.sweep import _fields
 from tuner.sweep._node import Node
 
@@ -79,26 +80,29 @@ def read_prices(node: Node | None) -> Prices | None:
     return prices
 
 
-def check_cost(limits: Limits, prices: Prices | None, resources: ResourceRequest, node: Node) -> None:
-    """A limit in money needs prices of something that trials ask for.
+def check_cost(spec: StudySpec, types: Sequence[NodeType], node: Node) -> None:
+    """A limit in money needs prices: of something that trials ask for, or of the nodes.
 
     Args:
-        limits: The sweep's.
-        prices: The sweep's.
-        resources: What an attempt asks for.
+        spec: The sweep.
+        types: The kinds of node that the cluster can grow to; one with a price is enough.
         node: That of ``limits``.
 
     Raises:
         SweepError: There are none.
     """
-    if limits.cost is None:
+    prices, resources = spec.prices, spec.resources
+    if spec.limits.cost is None or any(kind.price_h for kind in types):
         return
     place = node.find("cost")
     if prices is None:
-        raise place.error("nothing says what running costs", expected=_PRICES, hint="add `prices` beside `limits`")
+        hint = "add `prices` beside `limits`"
+        if types:
+            hint += ", or a price to the node types of the cluster's file (docs/clusters.md)"
+        raise place.error("nothing says what running costs", expected=_PRICES, hint=hint)
     asked = (
         prices.cpu_h > 0,
-        prices.gpu_h > 0 and resources.gpu != 0,
+        prices.gpu_h > 0 and resources.gpu not in (0, None),  # `auto` may find none
         prices.memory_gib_h > 0 and resources.memory_mib is not None,
     )
     if not any(asked):

@@ -21,8 +21,6 @@ __all__ = [
     "whole",
 ]
 
-_FORMULA = "a formula over the parameters is not supported in this version"
-
 
 def text(node: Node, example: str) -> str:
     """A string that is not blank."""
@@ -92,14 +90,15 @@ def memory(node: Node, expected: str = "auto, or an amount with its unit, such a
     """MiB, above 0."""
     value = node.content
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if value <= 0:
+            raise node.error("must be above 0", expected=expected)
         unit = "MiB" if value >= 64 else "GiB"
         raise node.error("needs a unit", expected=expected, hint=f"did you mean {value}{unit}?")
     if not isinstance(value, str):
         raise node.error(f"must be an amount of memory, not {_shape(node)}", expected=expected)
     mib = _units.parse_memory_mib(value)
     if mib is None:
-        formula = any(sign in value for sign in "*+/(")
-        raise node.error(_FORMULA if formula else "is no amount of memory", expected=expected)
+        raise node.error("is no amount of memory", expected=expected)
     if mib <= 0:
         raise node.error("must be above 0", expected=expected)
     return mib
@@ -121,13 +120,6 @@ def share_or_count(node: Node) -> int | float:
 def auto(node: Node) -> bool:
     """Whether the value is the word ``auto``."""
     return isinstance(node.content, str) and node.content.strip().lower() == "auto"
-
-
-def amount(node: Node, *, low: float = -math.inf, above: float = -math.inf, expected: str) -> float:
-    """A number of CPUs or GPUs; a formula is refused by name, because a later version will know it."""
-    if isinstance(node.content, str) and any(sign in node.content for sign in "*+/("):
-        raise node.error(_FORMULA, expected=expected)
-    return number(node, low=low, above=above, expected=expected)
 
 
 def one_of(node: Node, known: Mapping[str, str], what: str) -> str:

@@ -1,18 +1,18 @@
-"""Limits, resources and retries of a sweep."""
+"""Limits and retries of a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from tuner.study import Limits, ResourceRequest, Retry
+from tuner.study import Limits, Retry
 from tuner.sweep import _fields
 from tuner.sweep._node import Node
 from tuner.trial import FailureKind
 
-__all__ = ["read_limits", "read_resources", "read_retry"]
+__all__ = ["read_limits", "read_retry"]
 
-LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "failures", "patience", "regret")
+LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "nodes", "failures", "patience", "regret")
 _LIMITS_EXAMPLE = "limits: {trials: 200, time: 2h}"
 _RETRIED = {
     kind.value: kind.value
@@ -72,39 +72,13 @@ _LIMIT: dict[str, Callable[[Node], Any]] = {
     "trials": _count,
     "steps": _count,
     "cost": _cost,
+    "nodes": _count,
     "regret": _regret,
     "parallel": _parallel,
     "time": _fields.duration,
     "trial_time": _fields.duration,
     "patience": _count,
 }
-
-
-def read_resources(node: Node | None) -> ResourceRequest:
-    """What one attempt asks for; absent means ``auto`` for CPU and memory, and no GPU."""
-    if node is None:
-        return ResourceRequest()
-    fields = node.fields("cpu", "memory", "gpu", example="resources: {cpu: 1, memory: 2GiB}")
-    cpu, memory, gpu = fields.get("cpu"), fields.get("memory"), fields.get("gpu")
-    if gpu is not None and _fields.auto(gpu):
-        raise gpu.error(
-            "`gpu: auto` is not supported in this version", expected="a number of GPUs, such as 0, 0.5 or 1"
-        )
-    return ResourceRequest(
-        cpu=None
-        if cpu is None or _fields.auto(cpu)
-        else float(_fields.amount(cpu, above=0, expected="auto, or a number")),
-        memory_mib=None if memory is None or _fields.auto(memory) else _fields.memory(memory),
-        gpu=0.0 if gpu is None else _gpu(gpu),
-    )
-
-
-def _gpu(node: Node) -> float:
-    expected = "a fraction below 1 that shares one GPU, or a whole number"
-    value = float(_fields.amount(node, low=0, expected=expected))
-    if value > 1 and value != int(value):
-        raise node.error("several GPUs cannot be shared in part", expected=expected)
-    return value
 
 
 def read_retry(node: Node | None) -> Retry:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import SweepError
 from tuner.study import PluginSpec, StudySpec
+from tuner.sweep._files import named_files
 from tuner.sweep._node import Node
 
 __all__ = ["Sweep"]
@@ -44,3 +45,9 @@ class Sweep:
         """
         if error.path:
             self._root.locate(error)
+
+    def files(self) -> Iterator[tuple[str, Path, SweepError]]:
+        """The files that are there and that the sweep names, as (the text, the file, an error that points to it)."""
+        folder = (self.file or Path("sweep")).resolve().parent
+        for node, text, path in named_files(self._root, folder):
+            yield text, path, node.error("names a file", got=text)

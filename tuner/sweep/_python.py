@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
 from tuner.errors import SearchSpaceError, SweepError
+from tuner.formula import Formula
 from tuner.space import Categorical, Constant, Distribution, Float, Int, SearchSpace
 from tuner.study import (
     CheckpointPolicy,
@@ -25,12 +26,14 @@ from tuner.study import (
 from tuner.sweep import _fields
 from tuner.sweep._build import check_parts, read_name, read_seed
 from tuner.sweep._constraints import read_checkpoints, read_constraints, read_prices
+from tuner.sweep._executor import check_fits, known_types
 from tuner.sweep._first import default_trial, read_prior, read_try_first
-from tuner.sweep._limits import read_limits, read_resources, read_retry
+from tuner.sweep._limits import read_limits, read_retry
 from tuner.sweep._metrics import read_metrics
 from tuner.sweep._node import Node
 from tuner.sweep._pbt import pair
 from tuner.sweep._plugins import plugin_row, read_plugin
+from tuner.sweep._resources import read_resources, read_weight
 from tuner.sweep._space import read_distribution, read_named
 from tuner.trial import Params
 
@@ -54,7 +57,8 @@ class SpecArguments(TypedDict, total=False):
         sampler: A name, a ``PluginSpec`` or a mapping ``{type, ...options}``.
         pruner: As ``sampler``.
         limits: ``Limits``, or a mapping with the keys of a sweep file (``trials``, ``time``, ``failures`` ...).
-        resources: ``ResourceRequest``, or a mapping with the keys of a sweep file.
+        resources: ``ResourceRequest``, or a mapping with the keys of a sweep file: ``auto``, amounts and formulas.
+        weight: Its share of a cluster that several studies use is in the ratio of their weights.
         retry: ``Retry``, a mapping ``{max, on}``, or a number.
         seed: 0 to 2**32 - 1.
         stop_grace: Seconds, or a duration such as ``30s``.
@@ -66,6 +70,7 @@ class SpecArguments(TypedDict, total=False):
             values; parameters that are left out are drawn.
         defaults: False to leave out the first trial that a named space asks for.
         prior: An earlier study to learn from, or several: names, ``Prior``, or mappings ``{study, store}``.
+        executor: Where attempts will run: looked at for the node types and prices of its ``cluster_file`` only.
     """
 
     name: Required[str]
@@ -77,6 +82,7 @@ class SpecArguments(TypedDict, total=False):
     pruner: PluginArgument | None
     limits: Limits | Mapping[str, Any] | None
     resources: ResourceRequest | Mapping[str, Any] | None
+    weight: float | None
     retry: Retry | Mapping[str, Any] | int | None
     seed: int | None
     stop_grace: float | str | None
@@ -87,6 +93,7 @@ class SpecArguments(TypedDict, total=False):
     try_first: Sequence[FirstTrial | Mapping[str, Any]] | None
     defaults: bool | None
     prior: PriorArgument | Sequence[PriorArgument] | None
+    executor: PluginSpec | None
 
 
 def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
@@ -114,7 +121,7 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
         sampler=sampler,
         pruner=pruner,
         limits=_limits(given.get("limits")),
-        resources=_resources(given.get("resources")),
+        resources=_resources(given.get("resources"), space),
         retry=_retry(given.get("retry")),
         seed=seed,
         stop_grace_s=_fields.duration(Node.of(given.get("stop_grace", 30.0), "stop_grace")),
@@ -124,8 +131,11 @@ def build_spec(**arguments: Unpack[SpecArguments]) -> StudySpec:
         keep=read_checkpoints(_node("checkpoints", _checkpoints, given)),
         first=(*_try_first(given, space, seed), *([by_default] if by_default else [])),
         prior=read_prior(_node("prior", _priors, given)),
+        weight=read_weight(_node("weight", _row, given)),
     )
-    check_parts(spec, Node(dict(parts)), Node.of(_limit_row(spec.limits), "limits"))
+    types = known_types(given.get("executor"))
+    check_parts(spec, Node(dict(parts)), Node.of(_limit_row(spec.limits), "limits"), types)
+    check_fits(spec, types, Node.of({}, "resources"))
     return spec
 
 
@@ -220,7 +230,10 @@ def _checkpoints(value: object) -> Any:
 
 def _limit_row(limits: Limits) -> dict[str, Any]:
     """The limits as a file would have them, but for the share of failures."""
-    row = {f: getattr(limits, f) for f in ("trials", "steps", "parallel", "cost", "failures", "patience", "regret")}
+    row = {
+        f: getattr(limits, f)
+        for f in ("trials", "steps", "parallel", "cost", "nodes", "failures", "patience", "regret")
+    }
     return row | {"time": limits.time_s, "trial_time": limits.trial_time_s}
 
 
@@ -237,14 +250,20 @@ def _limits(value: Limits | Mapping[str, Any] | None) -> Limits:
     return value
 
 
-def _resources(value: ResourceRequest | Mapping[str, Any] | None) -> ResourceRequest:
-    if not isinstance(value, ResourceRequest):
-        return read_resources(None if value is None else Node.of(value, "resources"))
-    memory = None if value.memory_mib is None else f"{value.memory_mib!r}MiB"
-    gpu = "auto" if value.gpu is None else value.gpu
-    row = {"cpu": "auto" if value.cpu is None else value.cpu, "memory": memory or "auto", "gpu": gpu}
-    read_resources(Node.of(row, "resources"))
-    return value
+def _resources(value: ResourceRequest | Mapping[str, Any] | None, space: SearchSpace) -> ResourceRequest:
+    if value is None:
+        return ResourceRequest()
+    if isinstance(value, ResourceRequest):
+        memory = value.memory_mib
+        row = {
+            "cpu": value.cpu,
+            "memory": memory if memory is None or isinstance(memory, Formula) else f"{memory!r}MiB",
+        }
+        value = row | {"gpu": value.gpu}
+    plain = value
+    if isinstance(value, Mapping):
+        plain = {key: asked.text if isinstance(asked, Formula) else asked for key, asked in value.items()}
+    return read_resources(Node.of(plain, "resources"), space)
 
 
 def _retry(value: Retry | Mapping[str, Any] | int | None) -> Retry:

@@ -50,6 +50,7 @@ def to_yaml(spec: StudySpec) -> str:
         "limits": _limits(spec.limits),
         "prices": _prices(spec.prices),
         "resources": _resources(spec.resources),
+        "weight": None if spec.weight == 1.0 else spec.weight,
         "checkpoints": _checkpoints(spec.keep),
         "retry": _retry(spec.retry),
         "seed": spec.seed,
@@ -129,7 +130,7 @@ def _plain(value: Any) -> Any:
 
 def _limits(limits: Limits) -> dict[str, Any]:
     row: dict[str, Any] = {"trials": limits.trials, "steps": limits.steps, "parallel": limits.parallel}
-    row |= {"cost": limits.cost, "patience": limits.patience, "regret": limits.regret}
+    row |= {"cost": limits.cost, "nodes": limits.nodes, "patience": limits.patience, "regret": limits.regret}
     row["time"] = None if limits.time_s is None else format_duration(limits.time_s)
     row["trial_time"] = None if limits.trial_time_s is None else format_duration(limits.trial_time_s)
     share = limits.failures_share
