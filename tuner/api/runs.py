@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from tuner import plugins, provenance
+from tuner.api.again import check_same, moved_objective, new_limits
 from tuner.api.options import Observer, RunOptions
 from tuner.api.prior import Recalled, recall
 from tuner.api.regret import RegretWatch
 from tuner.api.sampling import CONTINUING, build_sampler, check_training, with_first, without_checkpoints
-from tuner.api.signals import Interrupts
+from tuner.api.signals import Interrupts, terminable
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
 from tuner.core.actions import Close
@@ -95,11 +96,17 @@ def run_sweep(
     url = store_url(options.store or sweep.store)
     spec = replace(sweep.spec, limits=_limits(sweep.spec.limits, options.limits))
     with ExitStack() as stack:
+        stack.enter_context(terminable(active=options.handle_signals))
         store = open_store(url)
         stack.callback(store.close)
         spec = replace(spec, name=_free_name(store, options.name or spec.name, options.if_exists))
         if options.if_exists == "resume" and _exists(store, spec.name):
-            return resume_study(spec.name, replace(options, store=url), observer, objective)
+            before = store.study(spec.name).spec
+            if sweep.file is not None:
+                check_same(before, spec)
+                objective = objective or moved_objective(before, spec)
+            limits = {**new_limits(before, spec), **options.limits}
+            return resume_study(spec.name, replace(options, store=url, limits=limits), observer, objective)
         where = options.executor or sweep.executor or PluginSpec("ray")
         executor = _executor(where, options.address)
         stack.callback(executor.close)
@@ -147,6 +154,7 @@ def resume_study(
     """
     url = store_url(options.store)
     with ExitStack() as stack:
+        stack.enter_context(terminable(active=options.handle_signals))
         store = open_store(url)
         stack.callback(store.close)
         info = find_study(store, name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupts", "terminable"]
 
 
 class Interrupts:
@@ -43,3 +44,25 @@ class Interrupts:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._pressed += 1
         self._request("kill" if number == signal.SIGTERM or self._pressed > 1 else "drain")
+
+
+@contextmanager
+def terminable(*, active: bool) -> Iterator[None]:
+    """While entered, SIGTERM raises ``KeyboardInterrupt``, so that what has been opened is closed: a lease is given back.
+
+    It is for the time before the trials and after them; while they run ``Interrupts`` takes its place. It must be entered
+    on the main thread, and it is no matter whether Ray starts meanwhile: Ray takes SIGTERM on the main thread only, and there
+    it is never started by us.
+    """
+    if not active or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -11,9 +11,11 @@ from tuner.core.ports import Store, StudyInfo
 from tuner.errors import StudyNotFound, closest
 from tuner.study import PluginSpec
 
-__all__ = ["find_study", "open_store", "store_folder", "store_url"]
+__all__ = ["HOME_URL", "find_study", "open_store", "store_folder", "store_url"]
 
 DEFAULT_URL = "sqlite:///.tuner/tuner.db"
+HOME_URL = "sqlite:///~/.tuner/tuner.db"
+"""Where jobs on a cluster keep their studies unless they are told otherwise: on the head, in the home folder."""
 
 
 def store_url(url: str | None = None) -> str:
@@ -36,11 +38,11 @@ def open_store(url: str | None = None) -> Store:
 
 
 def store_folder(url: str | None = None) -> Path:
-    """Where logs and models of that store's studies lie: beside an SQLite file, else ``.tuner`` in the working folder."""
+    """Where logs and models of that store's studies lie: beside an SQLite file, else ``$TUNER_FOLDER``, else ``.tuner``."""
     url = store_url(url)
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///").partition("?")[0]).expanduser().absolute().parent
-    return Path(".tuner").absolute()
+    return Path(os.environ.get("TUNER_FOLDER") or ".tuner").expanduser().absolute()
 
 
 def find_study(store: Store, name: str) -> StudyInfo:

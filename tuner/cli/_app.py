@@ -19,6 +19,7 @@ VERBS: dict[str, dict[str, str]] = {
         "validate": "Check a sweep file, its data and its search space, and run nothing.",
         "run": "Run a sweep file to its end and save the best model.",
         "resume": "Take an interrupted study up where it stopped.",
+        "submit": "Run a sweep file as a job on a Ray cluster, or take its study up again there.",
     },
     "Studies": {
         "ls": "List the studies of a store.",

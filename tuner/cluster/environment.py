@@ -12,7 +12,7 @@ import secrets
 import sys
 from pathlib import Path
 
-__all__ = ["go_without_token", "prepare_environment", "print_notices", "sends_token"]
+__all__ = ["find_token", "go_without_token", "prepare_environment", "print_notices", "sends_token"]
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no statistics to the outside, and no notice about them
@@ -79,14 +79,21 @@ def _token_file() -> Path:
     return Path.home() / ".ray" / "auth_token"
 
 
-def _has_token() -> bool:
-    """Whether Ray would find a token, in the order in which it looks."""
-    if os.environ.get("RAY_AUTH_TOKEN"):
-        return True
+def find_token() -> tuple[str, str] | None:
+    """(the token that Ray would send, where it is from), in the order in which Ray looks; None when there is none."""
+    token = os.environ.get("RAY_AUTH_TOKEN", "").strip()
+    if token:
+        return token, "RAY_AUTH_TOKEN"
     path = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    with contextlib.suppress(OSError, RuntimeError):
-        return bool(Path(path).read_text().strip() if path else _token_file().read_text().strip())
-    return False
+    with contextlib.suppress(OSError, RuntimeError, UnicodeDecodeError):
+        file = Path(path) if path else _token_file()
+        token = file.read_text(encoding="utf-8").strip()
+        return (token, str(file)) if token else None
+    return None
+
+
+def _has_token() -> bool:
+    return find_token() is not None
 
 
 def _make_token(private: Path) -> None:

@@ -46,8 +46,8 @@ class Sweep:
         if error.path:
             self._root.locate(error)
 
-    def files(self) -> Iterator[tuple[str, Path, SweepError]]:
-        """The files that are there and that the sweep names, as (the text, the file, an error that points to it)."""
+    def files(self) -> Iterator[tuple[str, str, Path]]:
+        """Every text of the sweep that names a file which is there, as (where it stands, the text, the file)."""
         folder = (self.file or Path("sweep")).resolve().parent
         for node, text, path in named_files(self._root, folder):
-            yield text, path, node.error("names a file", got=text)
+            yield node.path, text, path
