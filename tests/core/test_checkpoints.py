@@ -34,7 +34,7 @@ def running(story):
 
     def begin(**changes):
         s = story(**{"trials": 99, **changes})
-        s.node(cpu=2)
+        s.node(cpu=2, memory_mib=4000.0)
         s.suggest()
         return s
 
@@ -43,7 +43,7 @@ def running(story):
 
 @pytest.mark.parametrize("kind", [FailureKind.WORKER_LOST, FailureKind.PREEMPTED, FailureKind.OUT_OF_MEMORY])
 def test_an_attempt_after_a_loss_goes_on_from_the_latest_checkpoint(running, kind):
-    s = running()
+    s = running(parallel=1)
     save(s, 0, 1)
     latest = save(s, 0, 2)
     s.fail(0, kind)

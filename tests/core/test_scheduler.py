@@ -165,7 +165,17 @@ def test_out_of_memory_on_the_largest_node_fails_the_trial(story):
     s = story(trials=1, resources=ResourceRequest(memory_mib=1000.0))
     s.node(memory_mib=1000.0)
     s.suggest()
-    s.fail(0, FailureKind.OUT_OF_MEMORY)
+    s.fail(0, FailureKind.OUT_OF_MEMORY, peak=900.0)
+    assert s.trial(0).failure.kind is FailureKind.OUT_OF_MEMORY
+
+
+def test_out_of_memory_on_the_largest_node_is_tried_once_more_when_others_may_have_used_it(story):
+    s = story(trials=1, resources=ResourceRequest(memory_mib=1000.0))
+    s.node(memory_mib=1000.0)
+    s.suggest()
+    s.fail(0, FailureKind.OUT_OF_MEMORY, peak=100.0)
+    assert s.starts() == [(0, 1), (0, 2)]
+    s.fail(0, FailureKind.OUT_OF_MEMORY, attempt=2, peak=100.0)
     assert s.trial(0).failure.kind is FailureKind.OUT_OF_MEMORY
 
 
@@ -386,7 +396,7 @@ def test_the_autoscaler_hears_what_could_be_used_and_the_end(story):
     s.suggest()
     s.finish(2)
     assert [len(scale.bundles) for scale in s.said(Scale)] == [2, 0]
-    assert s.said(Scale)[0].bundles[0] == Resources(1.0, 0.0, 0.0)
+    assert s.said(Scale)[0].bundles[0] == Resources(1.0, 0.0, 500.0)
 
 
 def test_short_attempts_fill_their_lanes_ahead(story):

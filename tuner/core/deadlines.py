@@ -22,6 +22,7 @@ class Deadlines:
 
     Attributes:
         limits: As they are now.
+        bill: What runs now costs.
         last_at: Time of the latest event.
         before_resume: Time of the last event of the driver before this one.
     """
@@ -30,7 +31,7 @@ class Deadlines:
         self.limits: Limits = spec.limits
         self.last_at = self.before_resume = 0.0
         self._grace_s = spec.stop_grace_s
-        self._bill = Bill(spec.prices)
+        self.bill = Bill(spec.prices)
         self._session_at = 0.0
         self._elapsed_s = 0.0  # of earlier sessions
         self._ends: deque[tuple[float, int, int]] = deque()  # (at_s, trial, attempt), rising: one limit for all
@@ -48,13 +49,13 @@ class Deadlines:
 
     def begin_attempt(self, trial: int, attempt: int, grant: Resources, at_s: float) -> None:
         """An attempt began to run."""
-        self._bill.begin(grant, at_s)
+        self.bill.begin(grant, at_s)
         if self.limits.trial_time_s is not None:
             self._ends.append((at_s + self.limits.trial_time_s, trial, attempt))
 
     def end_attempt(self, grant: Resources, began_at: float) -> None:
         """One that had begun at ``began_at`` ended."""
-        self._bill.end(grant, began_at)
+        self.bill.end(grant, began_at)
 
     @property
     def follow_attempts(self) -> bool:
@@ -74,10 +75,15 @@ class Deadlines:
             return "time", f"its time of {self.limits.time_s:g} s is over"
         spent_at = self._spent_at(cost)
         if spent_at is not None and at_s >= spent_at:
-            spent = cost + self._bill.running(at_s)
+            spent = cost + self.bill.running(at_s)
             text = f"its budget of {self.limits.cost:g} would be passed by going on (spent: {spent:.4g})"
             return "cost", text
         return None
+
+    def time_left_s(self, at_s: float) -> float | None:
+        """Until the study's time is over; None without a limit."""
+        ends_at = self._study_ends()
+        return None if ends_at is None else max(0.0, ends_at - at_s)
 
     def next(self, cost: float, runs: Callable[[int, int], bool], *, ending: bool) -> float | None:
         """When something is due next; None for never. Of a study that is ending only attempts are looked at.
@@ -103,4 +109,4 @@ class Deadlines:
         """When what runs must be asked to stop so that the budget is not passed, should it all take its grace."""
         if self.limits.cost is None:
             return None
-        return self._bill.spent_at(self.limits.cost - cost, self._grace_s, MOST_SPARE * self.limits.cost)
+        return self.bill.spent_at(self.limits.cost - cost, self._grace_s, MOST_SPARE * self.limits.cost)

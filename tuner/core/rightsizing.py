@@ -19,6 +19,7 @@ __all__ = ["Grant", "Load", "Sizing", "on_grid"]
 
 GROWTH = 1.5  # of the grant after running out of memory
 HEADROOM = 1.2  # above the peak that was seen
+EVERY = 16  # attempts after which places are counted anew, when so many were seen
 PROVEN = 0.8  # of the largest node's memory, seen in use, is proof enough that it cannot hold the attempt
 STEPS = 16  # grants of memory go in steps of a sixteenth of a doubling: 2 % are lost on average, and equal ones travel together
 LEAST_MIB = 32.0
@@ -184,9 +185,10 @@ class Sizing:
                 del self._largest_wholes[0]
         self._threads.observe(grant, usage)
         self._gpus.observe(grant, usage)
-        expected = self._expected()
-        if not _alike(expected, self.typical):
-            self.typical = expected
+        if self._n_seen < EVERY or self._n_seen % EVERY == 0:
+            expected = self._expected()
+            if not _alike(expected, self.typical):
+                self.typical = expected
 
     def slowness(self, params: Params, usage: Usage) -> float | None:
         """How many times longer a complete attempt took than its parameters let expect; None while that is not known."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from tuner.core import events as ev
 from tuner.core.actions import Action, Close, Scale, Stop, Suggest, WakeAt
+from tuner.core.autoscaling import Demand, Scaling
 from tuner.core.deadlines import Deadlines
 from tuner.core.limits import Progress
 from tuner.core.nodes import NodeStanding
@@ -55,7 +56,8 @@ class Scheduler:
         self._draining = False
         self._ending: tuple[str, str] | None = None
         self._wake_at: float | None = None
-        self._scaled = -1
+        self._scaling = Scaling(spec)
+        self._scaled = False  # whether something is asked of the autoscaler
         self._out: list[Action] = []
 
     @property
@@ -94,6 +96,10 @@ class Scheduler:
         """What the study waits for, for a person; None while attempts are in flight or it has ended."""
         if self.closed or self.in_flight:
             return None
+        if self._scaling.impossible:
+            return f"a node that can hold {self._scaling.impossible[0]}, which no node type of the cluster can"
+        if self._scaling.broke:
+            return "money: what is left of `limits.cost` does not pay for a node that runs a trial to its end"
         return self._room.lacks or ("suggestions" if self._outstanding else None)
 
     @property
@@ -134,35 +140,48 @@ class Scheduler:
     def _opened(self, event: ev.StudyOpened) -> None:
         self._time.begin(event.at_s)
         self._set_timer()
-        self._scale()
 
     def _resumed(self, event: ev.StudyResumed) -> None:
         self._time.begin_again(event.at_s)
+        self.progress.charge(self._time.bill.leave_all(self._time.before_resume))
         self._time.limits = event.limits or self.limits
         if self._ending is not None and self._ending[0] == "failures":
             # Whoever resumes a study that failures ended has mended their cause; else it would end again at once.
             self.progress.forgive()
         self.closed = self._ending = self._wake_at = None
         self._trials.over = self._draining = self._exhausted = False
-        self._outstanding, self._scaled = 0, -1
+        self._outstanding = 0
+        self._scaling.reset()
         self._room.clear()
         self._room.limit(self.limits.parallel)
         self._trials.lose_with_driver(event.at_s)
         self._judge_limits()
         self._set_timer()
-        self._scale()
         self._settle()
 
     def _node_joined(self, event: ev.NodeJoined) -> None:
         self._room.join(event.node)
-        self._settle()
+        self._time.bill.join(event.node, event.at_s)
+        self._after_nodes()
 
     def _node_lost(self, event: ev.NodeLost) -> None:
+        node = self._room.living.get(event.node_id)
+        if node is not None:
+            self._scaling.lost(node, event.at_s)
         self._room.lose(event.node_id)
+        self.progress.charge(self._time.bill.leave(event.node_id, event.at_s))
+        self._after_nodes()
+
+    def _after_nodes(self) -> None:
+        if self._time.bill.by_node:
+            self._judge_limits()
+            self._set_timer()
         self._settle()
 
     def _node_types_seen(self, event: ev.NodeTypesSeen) -> None:
         self._room.see_types(event.types)
+        self._scaling.types(event.types)
+        self._time.bill.see_types(event.types)
         self._settle()
 
     def _share_changed(self, event: ev.ShareChanged) -> None:
@@ -254,6 +273,9 @@ class Scheduler:
 
     def _set_timer(self) -> None:
         wake_at = self._time.next(self.progress.cost, self._trials.runs, ending=self._ending is not None)
+        look_at_s = self._scaling.look_at_s
+        if look_at_s is not None and self._ending is None and (wake_at is None or look_at_s < wake_at):
+            wake_at = look_at_s
         if wake_at != self._wake_at:
             self._wake_at = wake_at
             self._out.append(WakeAt(wake_at))
@@ -264,6 +286,7 @@ class Scheduler:
             return
         if self._ending is None and not self._draining:
             self._fill()
+        self._scale()
         if self._room.lanes.in_flight == 0:
             self._maybe_close()
 
@@ -328,18 +351,57 @@ class Scheduler:
         if reason != "drained":
             for live in list(self._trials.live.values()):  # what waits, and what is paused for good now
                 self._trials.fail(live, Failed(FailureKind.STOPPED, message), self._time.last_at)
-        self._scale(0)
+        self.progress.charge(self._time.bill.leave_all(self._time.last_at))
+        self._scale_to_nothing()
         self.closed = Close(reason, message)
         self._out.append(self.closed)
 
-    def _scale(self, wanted: int | None = None) -> None:
-        """Tell the autoscaler how many attempts could run now."""
-        if wanted is None:
-            left = self.limits.trials if self.limits.trials is not None else MAX_BUNDLES
-            wanted = min(self.limits.parallel or MAX_BUNDLES, left, MAX_BUNDLES)
-        if wanted != self._scaled:
-            self._scaled = wanted
-            self._out.append(Scale((self._room.sizing.typical,) * wanted))
+    def _scale(self) -> None:
+        """Tell the autoscaler what could be used now, when that may have changed."""
+        if self._ending is not None or self._draining:
+            self._scale_to_nothing()
+            return
+        running = self.in_flight
+        more = self._to_start()
+        more = MAX_BUNDLES if more is None else min(more, MAX_BUNDLES)
+        if self.limits.parallel is not None:
+            more = min(more, max(0, self.limits.parallel - running))
+        at_s = self._time.last_at
+        if self._scaling.is_due(running + more, at_s):
+            bundles = self._scaling.wanted(
+                self._demand(more, at_s), self._time.time_left_s(at_s), self._cost_left(at_s)
+            )
+            if bundles is not None:
+                self._scaled = bool(bundles)
+                self._out.append(Scale(bundles))
+            if self._scaling.look_at_s is not None:
+                self._set_timer()
+
+    def _demand(self, more: int, at_s: float) -> Demand:
+        trials, room = self._trials, self._room
+        typical = room.sizing.typical
+        held = [_at_least(typical, live.floor) for live in trials.backlog.held[:more]]
+        left = self._trials_left()
+        return Demand(
+            running=tuple(lane.grant for lane in room.lanes),
+            waiting=(*held, *(typical,) * (more - len(held))),
+            left=None if left is None else left + self._outstanding + len(trials.live),
+            wall_s=sum(trials.walls) / len(trials.walls) if trials.walls else None,
+            spent=self.progress.cost + self._time.bill.running(at_s),
+            at_s=at_s,
+            nodes=room.living,
+        )
+
+    def _cost_left(self, at_s: float) -> float | None:
+        if self.limits.cost is None:
+            return None
+        return max(0.0, self.limits.cost - self.progress.cost - self._time.bill.running(at_s))
+
+    def _scale_to_nothing(self) -> None:
+        self._scaling.reset()
+        if self._scaled:
+            self._scaled = False
+            self._out.append(Scale(()))
 
     _HANDLERS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         ev.StudyOpened: _opened,
@@ -358,3 +420,8 @@ class Scheduler:
         ev.CommandReceived: _command,
         ev.TimerFired: _timer,
     }
+
+
+def _at_least(grant: Resources, floor: Resources) -> Resources:
+    """The grant, with no part below the floor's."""
+    return Resources(max(grant.cpu, floor.cpu), max(grant.gpu, floor.gpu), max(grant.memory_mib, floor.memory_mib))

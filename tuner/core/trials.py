@@ -14,13 +14,15 @@ still on its way out. An attempt that ran to its end all the same is complete.
 
 from __future__ import annotations
 
+from collections import deque
+
 from tuner.core import events as ev
 from tuner.core.actions import Action, Discard, Record, Start, Stop
 from tuner.core.backlog import Backlog
 from tuner.core.checkpoints import Shelf
 from tuner.core.deadlines import Deadlines
 from tuner.core.ledger import LiveTrial
-from tuner.core.limits import Progress, cost_of
+from tuner.core.limits import Progress
 from tuner.core.outcomes import (
     FREE,
     LOST,
@@ -43,6 +45,7 @@ from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Outcome, Tri
 __all__ = ["Trials"]
 
 MOST_HELD = 8  # trials that wait for a larger place while smaller ones pass: suggestions that wait get stale
+LATEST_WALLS = 200
 Of = ev.Started | ev.Reported | ev.Checkpointed | ev.Finished
 
 
@@ -61,6 +64,7 @@ class Trials:
         shelf: Which checkpoints are needed.
         progress: What the limits look at.
         n_suggested: The next trial's number.
+        walls: How long the latest attempts took, in seconds.
         over: Whether the sweep is ending: nothing is tried again.
         out: Where actions go.
     """
@@ -70,6 +74,7 @@ class Trials:
         self.backlog = Backlog(pruner)
         self.progress = Progress(spec.metrics)
         self.n_suggested = 0
+        self.walls: deque[float] = deque(maxlen=LATEST_WALLS)
         self.over = False
         self.out: list[Action] = []
         self._spec, self._pruner, self._room, self._time = spec, pruner, room, time
@@ -224,6 +229,8 @@ class Trials:
             return
         assert live.lane is not None
         self._room.give_back(live.lane)
+        if event.usage is not None and event.usage.wall_s > 0:
+            self.walls.append(event.usage.wall_s)
         outcome = with_last_report(self._spec.metrics, live, in_light_of_stop(live, event.outcome))
         if isinstance(outcome, Failed) and outcome.kind in LOST:
             self._room.pace.reset()
@@ -321,8 +328,7 @@ class Trials:
             self._time.end_attempt(live.grant, live.attempt_started_at)
         before_s = live.wall_s
         live.end_attempt(at_s, usage)
-        if self._spec.prices is not None:
-            self.progress.charge(cost_of(live.grant, live.wall_s - before_s, self._spec.prices))
+        self.progress.charge(self._time.bill.cost_of(live.grant, live.wall_s - before_s))
         self.shelf.release(live.started_from)
         live.started_from = None
 
