@@ -1,8 +1,8 @@
-"""The ``ray`` and ``pip`` that commands on a node find: as the real ones, but knowing that the machine is shared.
+"""The ``ray``, ``pip`` and ``uv`` that commands on a node find: as the real ones, but knowing that the machine is shared.
 
 A cluster file's commands suppose a machine to themselves: ``ray stop`` ends every Ray process there is, ``ray start`` takes
 fixed ports, ``pip install`` changes the installation. Here ``ray stop`` ends the node's own processes, ``ray start`` gets an
-address and ports of the node's own, and ``pip`` does nothing, because the nodes use this machine's installation.
+address and ports of the node's own, and ``pip`` and ``uv`` do nothing, because the nodes use this machine's installation.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _EPHEMERAL = ("--min-worker-port", "--max-worker-port", "--dashboard-agent-liste
 
 
 def install_commands(folder: Path) -> None:
-    """Put ``ray`` and ``pip`` into the folder, which comes first in the nodes' PATH."""
+    """Put ``ray``, ``pip`` and ``uv`` into the folder, which comes first in the nodes' PATH."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("ray", "pip", "pip3"):
+    for name in ("ray", "pip", "pip3", "uv"):
         path, new = folder / name, folder / f".{name}.{os.getpid()}"
         new.write_text(_SCRIPT.format(python=sys.executable, name=name))
         new.chmod(new.stat().st_mode | stat.S_IXUSR)

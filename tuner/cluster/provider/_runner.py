@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class NodeRunner(CommandRunnerInterface):  # type: ignore[misc]  # Ray's class i
 
     def run_rsync_up(self, source: str, target: str, options: dict[str, Any] | None = None) -> None:
         """Copy to the node; ``~`` in ``target`` is the node's home."""
-        _copy(Path(source), self._on_node(target))
+        _copy(Path(source), self._on_node(target), (options or {}).get("rsync_exclude"))
 
     def run_rsync_down(self, source: str, target: str, options: dict[str, Any] | None = None) -> None:
         """Copy from the node; ``~`` in ``source`` is the node's home."""
@@ -126,10 +126,11 @@ class NodeRunner(CommandRunnerInterface):  # type: ignore[misc]  # Ray's class i
         return self._home / path[1:].lstrip("/") if path.startswith("~") else self._home / path
 
 
-def _copy(source: Path, target: Path) -> None:
-    """A file, or a folder's contents, with their permissions."""
+def _copy(source: Path, target: Path, exclude: Sequence[str] | None = None) -> None:
+    """A file, or a folder's contents, with their permissions, without what has a name like those that are excluded."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        left_out = [pattern.removeprefix("**/").rstrip("/") for pattern in exclude or ()]
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left_out))
     else:
         shutil.copy(source, target)
