@@ -186,6 +186,11 @@ class TestDeadline:
         s.wanted(demand(waiting=400, left=400), 400.0, None)
         assert s.plan.nodes == {"small": 10}
 
+    def test_all_there_is_when_no_time_is_left_to_plan_with(self):
+        s = scaling(SMALL)
+        s.wanted(demand(running=1, waiting=40, left=1, nodes=[SMALL]), 90.0, None)
+        assert s.plan.nodes == {"small": 1}
+
     def test_what_runs_in_time_already_needs_no_more(self):
         s = scaling(SMALL)
         s.wanted(demand(running=8, waiting=100, left=400, nodes=[SMALL] * 2), 7200.0, None)

@@ -217,7 +217,9 @@ class Scaling:
         wall_s = self._wall_s(demand)
         if time_left_s is None or wall_s is None or demand.left is None or wall_s <= 0.0:
             return plan
-        usable_s = max(0.0, time_left_s * MARGIN - wall_s)
+        usable_s = time_left_s * MARGIN - wall_s
+        if usable_s <= 0.0:
+            return plan
         boot_s = self._boot_s(plan)
         here = len(demand.running)
         work_s = demand.left * wall_s
