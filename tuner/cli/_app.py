@@ -24,6 +24,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Studies": {
         "ls": "List the studies of a store.",
         "status": "Say how a study stands.",
+        "attach": "Follow a study that runs elsewhere, live.",
         "trials": "List a study's trials.",
         "best": "Show a study's best trial.",
         "show": "Show everything about a study, or about one trial of it.",
@@ -33,6 +34,9 @@ VERBS: dict[str, dict[str, str]] = {
     "Results": {
         "export": "Write a study's trials to a file for other programs.",
         "predict": "Predict with a saved model, for every row of a table.",
+    },
+    "Clusters": {
+        "dashboard": "Open the dashboard of a Ray cluster, and list the studies that it runs.",
     },
     "Help": {
         "spaces": "List the search spaces that come with tuner, or show one.",

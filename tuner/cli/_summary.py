@@ -45,7 +45,14 @@ class Ending:
     n_cpus: float
 
 
-def conduct(go: Callable[[Display], Study], *, output: Output, quiet: bool, before: Study | None = None) -> None:
+def conduct(
+    go: Callable[[Display], Study],
+    *,
+    output: Output,
+    quiet: bool,
+    before: Study | None = None,
+    told: Callable[[], ExitCode | None] | None = None,
+) -> None:
     """Run a study under a display, tell how it ended, and exit with the code that says the same.
 
     Args:
@@ -53,12 +60,16 @@ def conduct(go: Callable[[Display], Study], *, output: Output, quiet: bool, befo
         output: How the ending is told.
         quiet: Whether to show no progress.
         before: The study as it stood, when it is resumed.
+        told: Asked before the ending is told; what it says is told already, with that exit code.
     """
     watched = display(quiet=quiet)
     with watched:
         if before is not None:
             watched.restore(before.spec, before.trials, before.attempts())
         study = go(watched)
+    code = told() if told is not None else None
+    if code is not None:
+        raise typer.Exit(code)
     ending = _ending(study, watched.ended())
     if output is Output.JSON:
         print_json(document(ending))

@@ -11,10 +11,11 @@ import typer
 from tuner import sweep
 from tuner.api.options import RunOptions
 from tuner.api.runs import run_sweep
+from tuner.api.study import Study, load_study
 from tuner.cli._options import Output, OutputOption, StoreOption
 from tuner.cli._output import remark
 from tuner.cli._summary import conduct
-from tuner.errors import SweepError
+from tuner.errors import StudyNotFound, SweepError
 from tuner.study import PluginSpec
 
 __all__ = ["ExecutorName", "command", "overrides"]
@@ -85,7 +86,17 @@ def command(
         if_exists=if_exists,
         handle_signals=True,
     )
-    conduct(lambda observer: run_sweep(loaded, options, observer), output=output, quiet=quiet)
+    before = _before(name or loaded.spec.name, store or loaded.store) if resume else None
+    conduct(lambda observer: run_sweep(loaded, options, observer), output=output, quiet=quiet, before=before)
+
+
+def _before(name: str, store: str | None) -> Study | None:
+    """The study that is about to go on; None when there is none of that name."""
+    try:
+        study = load_study(name, store)
+    except StudyNotFound:
+        return None
+    return study if study.name == name else None
 
 
 def overrides(given: list[str]) -> dict[str, Any]:

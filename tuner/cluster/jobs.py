@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import time
@@ -296,6 +297,9 @@ def _job(details: Any) -> Job | None:
 def _client(url: str) -> Any:
     """Ray's client, each of whose requests has a bound."""
     from ray.job_submission import JobSubmissionClient
+
+    for chatty in ("job.sdk", "dashboard_sdk"):  # which tell of every upload and every connection that closes
+        logging.getLogger(f"ray.dashboard.modules.{chatty}").setLevel(logging.WARNING)
 
     class Bounded(JobSubmissionClient):  # type: ignore[misc]
         def _do_request(self, method: str, endpoint: str, **rest: Any) -> Any:

@@ -140,6 +140,8 @@ class Screen:
     def _footer(self) -> list[Part]:
         if self._now.draining is not None:
             return [(text.drain(self._now), _CARE)]
+        if self._now.details.get("watched"):
+            return [("Ctrl-C: look away; the study goes on", _DIM)]
         return [("Ctrl-C: finish the running trials and end; it can be resumed", _DIM)]
 
     def _labelled(self, label: str, parts: Iterable[Part], width: int) -> list[Part]:
