@@ -32,7 +32,7 @@ OVERSHOOT = (
     1.02  # times its grant: what an attempt holds when it is found to need more, since it is looked at now and then
 )
 
-__all__ = ["Faults", "Simulated", "Simulates", "Simulation"]
+__all__ = ["Accounts", "Faults", "Simulated", "Simulates", "Simulation"]
 
 
 class Simulated(Executor):
