@@ -18,6 +18,10 @@ _COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 def command(
     ray: Annotated[bool, typer.Option("--ray", help="Also start Ray and run a trial on it.")] = False,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="URL", help="Also check a Ray cluster: http://HEAD:8265, or HEAD:6379."),
+    ] = None,
     store: StoreOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -26,6 +30,10 @@ def command(
     Each line is ok, warn or fail; what is not ok says how to mend it. The exit code is 1 if anything fails.
     """
     findings = [*_checks.machine(), *_checks.installation(), *_checks.store(store)]
+    if address is not None:
+        from tuner.cli import _cluster_check  # loads Ray's client
+
+        findings += _cluster_check.cluster(address)
     if ray:
         findings.append(_ray_check.ray_runs_a_trial())
     failed = any(finding.level == "fail" for finding in findings)

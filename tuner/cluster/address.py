@@ -52,7 +52,10 @@ def _other_scheme(address: str) -> str:
     if scheme == "ray":
         return "ray:// is Ray Client, which tuner does not use (its driver must run on a node of the cluster)"
     if scheme in ("http", "https"):
-        return "this is a dashboard, and tuner talks to the cluster's head itself (port 6379 unless told otherwise)"
+        return (
+            "this is a dashboard, for `tuner submit`; a driver here talks to the cluster's head itself (port 6379 unless told"
+            " otherwise)"
+        )
     return f"it needs no {scheme}://"
 
 

@@ -41,7 +41,8 @@ class ClusterOptions:
         address: ``host:port`` of a running cluster's head; None to start a Ray on this machine that ends with us.
         num_cpus: CPUs that a Ray of our own offers; None for all of the machine. Not for a running cluster.
         dashboard: Whether a Ray of our own serves Ray's dashboard on 127.0.0.1.
-        working_dir: Folder that a running cluster's workers get a copy of, to import modules from; None for none.
+        working_dir: Folder that a running cluster's workers get a copy of, to import modules from; None for none. Not used
+            in a job of the cluster, whose own folder they get.
         preload: Modules that each worker of a Ray of our own imports as soon as it is up.
         timeout_s: How long all this may take, in seconds.
     """
@@ -118,7 +119,10 @@ def result_of(future: Future[Cluster], options: ClusterOptions) -> Cluster:
         return future.result(timeout=options.timeout_s)
     except FutureTimeout as error:
         what = f"the cluster at {options.address} did not let us in" if options.address else "Ray did not start"
-        raise ClusterUnreachable(f"{what} within {options.timeout_s:g} s") from error
+        raise ClusterUnreachable(
+            f"{what} within {options.timeout_s:g} s",
+            hint=f"`tuner doctor {'--address' if options.address else '--ray'}` looks for the cause",
+        ) from error
 
 
 class _Owner(threading.Thread):
@@ -264,12 +268,13 @@ def _attach(address: HostPort, options: ClusterOptions) -> Any:
         )
     import ray
 
+    own_folder = options.working_dir if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ else None
     return ray.init(
         address=str(address),
         namespace=NAMESPACE,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        runtime_env={"working_dir": options.working_dir} if options.working_dir else None,
+        runtime_env={"working_dir": own_folder} if own_folder else None,
     )
 
 
