@@ -9,18 +9,19 @@ import pytest
 
 from tuner.cluster.wire import LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
-from tuner.core.codec import encode_outcome
+from tuner.core.codec import encode_outcome, encode_usage
 from tuner.core.events import Checkpointed, Finished, NodeJoined, NodeLost, Reported, Started
 from tuner.executors._ray_board import DOUBT_S, HELD_S, KILL_CONFIRM_S, LARGEST_BATCH, Board, Lease, Task
-from tuner.resources import Node, Resources
+from tuner.executors._ray_gangs import parts_of_gang
+from tuner.resources import Node, Resources, Usage
 from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Pruned
 
 CRASH = Failed(FailureKind.WORKER_LOST, "crashed")
 ONE_CPU = Resources(cpu=1.0)
 
 
-def start(trial: int, lane: int = 0, grant: Resources = ONE_CPU) -> Start:
-    return Start(trial, 1, {}, grant, lane, 0)
+def start(trial: int, lane: int = 0, grant: Resources = ONE_CPU, avoid: tuple[str, ...] = ()) -> Start:
+    return Start(trial, 1, {}, grant, lane, 0, avoid=avoid)
 
 
 def result(trial: int, first: int = 0, steps: Sequence[int] = (), wall_s: float = 0.01) -> Result:
@@ -97,6 +98,88 @@ def test_a_lane_sends_one_task_at_a_time_and_what_waited_travels_together(books)
 def test_only_equal_grants_travel_together(books):
     books.add(start(0), start(1), start(2, grant=Resources(2.0)))
     assert books.sent[-1].keys == ((0, 1), (1, 1))
+
+
+def test_only_those_that_may_run_on_the_same_nodes_travel_together(books):
+    books.add(start(0), start(1), start(2, avoid=("n",)))
+    assert books.sent[-1].keys == ((0, 1), (1, 1))
+    assert books.sent[-1].avoid == ()
+
+
+def test_an_attempt_that_must_avoid_every_node_does_not_wait_for_ever(books):
+    task = books.add(start(0, avoid=("n",)))
+    books.do("tick", now_s=102.0)
+    assert books.cancelled == [task]
+
+
+SIZED = Resources(cpu=1.0, memory_mib=1000.0)
+NEIGHBOUR = Failed(FailureKind.OUT_OF_MEMORY, "Ray's memory monitor killed it")
+
+
+def seen(task: Task, whole_mib: float, short: bool = False) -> News:
+    usage = encode_usage(Usage(peak_memory_mib=whole_mib - 100, base_memory_mib=100, wall_s=0.5))
+    return News(task.number, "n", (0, 1), 0.5, (0, []), (), None, (usage, short))
+
+
+@pytest.mark.parametrize(
+    ("failure", "whole_mib", "short", "kind"),
+    [
+        (NEIGHBOUR, 1200, False, FailureKind.OUT_OF_MEMORY),
+        (NEIGHBOUR, 800, True, FailureKind.PREEMPTED),  # it paid for another one
+        (CRASH, 1200, False, FailureKind.OUT_OF_MEMORY),
+        (CRASH, 800, True, FailureKind.OUT_OF_MEMORY),  # the kernel, most likely
+        (CRASH, 800, False, FailureKind.WORKER_LOST),
+        (Failed(FailureKind.NODE_LOST), 1200, True, FailureKind.NODE_LOST),
+    ],
+)
+def test_a_killed_worker_is_judged_by_what_it_held(books, failure, whole_mib, short, kind):
+    task = books.add(start(0, grant=SIZED), now_s=1.0)
+    books.do("hear", seen(task, whole_mib, short), now_s=2.0)
+    books.do("failed", task.number, failure, now_s=4.0)
+    [finished] = [event for event in books.of(0) if isinstance(event, Finished)]
+    assert isinstance(finished.outcome, Failed)
+    assert finished.usage is not None
+    assert finished.outcome.kind is kind
+    assert finished.usage.whole_memory_mib == whole_mib
+    assert finished.usage.wall_s == 2.5  # to its end, and not to the last news
+
+
+def test_without_a_grant_or_without_news_nobody_knows_better_than_ray(books):
+    unheard, unlimited = books.add(start(1, grant=SIZED)), books.add(start(0, lane=1))
+    books.do("hear", seen(unlimited, 5000), now_s=2.0)
+    for task in (unheard, unlimited):
+        books.do("failed", task.number, NEIGHBOUR, now_s=3.0)
+    assert [books.end(0), books.end(1)] == [NEIGHBOUR, NEIGHBOUR]
+
+
+def test_last_words_of_a_worker_count_and_not_the_crash_that_follows(books):
+    task = books.add(start(0, grant=SIZED), start(1, grant=SIZED))
+    words = Failed(FailureKind.OUT_OF_MEMORY, "it held too much")
+    usage = encode_usage(Usage(peak_memory_mib=3000))
+    last = Result((0, 1), encode_outcome(words), usage, b"", (0, []))
+    books.do("hear", News(task.number, "n", None, 0.0, (0, []), [last], None), now_s=2.0)
+    books.do("failed", task.number, CRASH, now_s=2.3)
+    assert books.end(0) == words
+    assert books.sent[-1].keys == ((1, 1),)  # what it had travelled with goes out again
+
+
+@pytest.mark.parametrize(
+    ("gpu", "node_gpus", "parts"),
+    [
+        (2, [4, 1], [2]),
+        (0.5, [4], [0.5]),
+        (4, [2, 2], [2, 2]),
+        (5, [2, 2, 1], [2, 2, 1]),
+        (3, [2, 2], [2, 1]),
+        (4, [], [4]),  # nodes with GPUs may come
+    ],
+)
+def test_more_gpus_than_a_node_has_are_asked_for_in_parts(gpu, node_gpus, parts):
+    nodes = [Node(str(i), Resources(8, n, 4000)) for i, n in enumerate(node_gpus)]
+    divided = parts_of_gang(Resources(4, gpu, 1000), nodes)
+    assert [part.gpu for part in divided] == parts
+    assert sum(part.cpu for part in divided) == pytest.approx(4)
+    assert sum(part.memory_mib for part in divided) == pytest.approx(1000)
 
 
 def test_times_come_from_durations_and_never_fall(books):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.cluster.address import HostPort, check_port, parse_address
+from tuner.cluster.division import divide_memory
 from tuner.cluster.environment import go_without_token, prepare_environment, print_notices, sends_token
 from tuner.cluster.folder import make_folder, remove_folder
 from tuner.cluster.nodes import living_nodes
@@ -45,6 +46,7 @@ class ClusterOptions:
             in a job of the cluster, whose own folder they get.
         preload: Modules that each worker of a Ray of our own imports as soon as it is up.
         timeout_s: How long all this may take, in seconds.
+        memory_mib: Memory that a Ray of our own offers to attempts, in MiB; None for what the machine has left.
     """
 
     address: str | None = None
@@ -53,6 +55,7 @@ class ClusterOptions:
     working_dir: str | None = None
     preload: Sequence[str] = ()
     timeout_s: float = 120.0
+    memory_mib: float | None = None
 
 
 class Cluster:
@@ -216,6 +219,7 @@ def _init(options: ClusterOptions, folder: Path) -> Any:
     import ray
 
     debugger = os.environ.get("PYTHONBREAKPOINT")
+    memory = divide_memory(options.memory_mib)
     try:
         return ray.init(
             address="local",
@@ -224,6 +228,8 @@ def _init(options: ClusterOptions, folder: Path) -> Any:
             namespace=NAMESPACE,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            object_store_memory=memory.objects_bytes,
+            _memory=memory.attempts_bytes,
             _temp_dir=str(folder),
             _node_ip_address=_loopback(),
         )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuner.cluster.wire import Chunk, Key, LogPart, News, Result, Told, pack
 from tuner.core.actions import Stop
 
-__all__ = ["Courier"]
+__all__ = ["Courier", "SoFar"]
 
 TICK_S = 0.05
 PARK_AFTER_S = 1.0
@@ -26,6 +26,17 @@ MOST_KEPT = 50_000
 _FULL_WAIT_S = 10.0
 _LOG_PART_BYTES = 256 << 10
 _LOG_SHIPPED_BYTES = 1 << 20
+_GROWN_FACTOR, _GROWN_MIB = 1.125, 64.0
+_LAST_WORDS_S, _LOOK_S, _READING_S = 2.0, 0.01, 0.25
+
+
+class SoFar(NamedTuple):
+    """What is known of the running attempt: the memory of its processes now, whether its node is short, and its usage as
+    ``tuner.core.codec`` writes it, which costs more to ask for."""
+
+    held_mib: float
+    short: bool
+    usage: Callable[[], Any]
 
 
 class Courier:
@@ -36,10 +47,20 @@ class Courier:
         node_id: Where this process runs.
         log_path: The file that holds this process's output; None when it is not kept.
         heartbeat_s: Longest silence while an attempt runs, in seconds.
+        usage_so_far: What the running attempt has used so far, and its memory alone; None while nothing is known.
     """
 
-    def __init__(self, mailbox: Any, node_id: str, log_path: Path | None, heartbeat_s: float) -> None:
+    def __init__(
+        self,
+        mailbox: Any,
+        node_id: str,
+        log_path: Path | None,
+        heartbeat_s: float,
+        usage_so_far: Callable[[], SoFar | None] = lambda: None,
+    ) -> None:
         self._mailbox, self._node_id, self._log_path, self._heartbeat_s = mailbox, node_id, log_path, heartbeat_s
+        self._usage_so_far = usage_so_far
+        self._told_mib = 0.0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._room = threading.Condition(self._lock)
@@ -93,6 +114,7 @@ class Courier:
         with self._lock:
             self._running, self._began_s, self._announced = key, time.monotonic(), False
             self._reports, self._n_delivered, self._n_lost = [], 0, 0
+            self._told_mib = 0.0
             self._log_mark, self._log_sent = log_mark, 0
             post = self._prepare() if announce and self._unanswered is None and not self._deaf else None
         if post is not None:
@@ -121,12 +143,30 @@ class Courier:
         return self._stops.get(key)
 
     def end(self, key: Key, outcome: Mapping[str, Any], usage: Any, log: bytes) -> None:
-        """The running attempt has ended."""
+        """The running attempt has ended; nothing happens when its last words are out already."""
         with self._lock:
+            if self._running != key:
+                return
             if self._n_lost:
                 log += b"\n[%d reports could not be delivered to the driver]\n" % self._n_lost
             self._results.append(Result(key, outcome, usage, log, (self._n_delivered, self._reports)))
             self._running, self._reports = None, []
+
+    def last_words(self, key: Key, outcome: Mapping[str, Any], usage: Any, log: bytes) -> None:
+        """The running attempt ends with its process: tell it and wait until the mailbox has it, at most two seconds.
+
+        Then a moment more, so that the driver reads it before it learns from Ray that the process is gone.
+        """
+        self.end(key, outcome, usage, log)
+        ends_s = time.monotonic() + _LAST_WORDS_S
+        with self._lock:
+            post = self._prepare() if self._task is not None and not self._deaf else None
+        if post is None:
+            return
+        self._send(*post)
+        while time.monotonic() < ends_s and self._unanswered is not None and self._unanswered[0] == post[0]:
+            time.sleep(_LOOK_S)
+        time.sleep(_READING_S)
 
     def close(self) -> None:
         """End the thread; nothing is carried any more."""
@@ -153,9 +193,16 @@ class Courier:
             self._reports
             or (not self._announced and now_s - self._began_s >= TICK_S)
             or now_s - self._last_post_s >= self._heartbeat_s
+            or self._has_grown()
         ):
             return True
         return bool(self._results) and now_s - self._task_began_s >= PUSH_AFTER_S
+
+    def _has_grown(self) -> bool:
+        """Whether the attempt holds so much more than the driver knows of that this must not wait for a heartbeat: it may be
+        killed for it any moment."""
+        so_far = self._usage_so_far()
+        return so_far is not None and so_far.held_mib > _GROWN_FACTOR * self._told_mib + _GROWN_MIB
 
     def _prepare(self) -> tuple[int, News, Sequence[Key]]:
         """What there is to send, as the one unanswered post. The lock is held."""
@@ -163,11 +210,27 @@ class Courier:
         now_s = time.monotonic()
         chunk: Chunk = (self._n_delivered, self._reports[:MOST_PER_POST])
         age_s = now_s - self._began_s if self._running else 0.0
-        news = News(self._task, self._node_id, self._running, age_s, chunk, list(self._results), self._log_part(now_s))
+        news = News(
+            self._task,
+            self._node_id,
+            self._running,
+            age_s,
+            chunk,
+            list(self._results),
+            self._log_part(now_s),
+            self._usage() if self._running else None,
+        )
         self._post_number += 1
         self._unanswered = (self._post_number, self._running, len(chunk[1]), len(news.results))
         self._announced, self._last_post_s = True, now_s
         return self._post_number, news, self._keys
+
+    def _usage(self) -> tuple[Any, bool] | None:
+        so_far = self._usage_so_far()
+        if so_far is None:
+            return None
+        self._told_mib = so_far.held_mib
+        return so_far.usage(), so_far.short
 
     def _send(self, number: int, news: News, keys: Sequence[Key]) -> None:
         """Hand the post to Ray. No lock is held: Ray answers on a thread of its own, which needs it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from tuner.resources import Node, Resources
 
-__all__ = ["draining_nodes", "is_spot", "living_nodes"]
+__all__ = ["draining_nodes", "is_spot", "living_nodes", "offered_memory_mib"]
 
 _MIB = 2**20
 # Ray makes the first of RAY_NODE_TYPE_NAME, which its second autoscaler and KubeRay set on the nodes that they start. Its first
@@ -21,6 +22,11 @@ def living_nodes() -> list[Node]:
     import ray
 
     return [_node(row) for row in ray.nodes() if row["Alive"]]
+
+
+def offered_memory_mib(node_id: str) -> float:
+    """What a node offers to attempts in all, in MiB; no limit where Ray does not say."""
+    return next((node.resources.memory_mib for node in living_nodes() if node.node_id == node_id), 0.0) or math.inf
 
 
 def draining_nodes() -> set[str]:

@@ -26,6 +26,7 @@ class Setup(NamedTuple):
     """What a worker process must have before it can run attempts of a study; it asks the mailbox for it, once.
 
     ``objective`` is a list with one reference in it, so that Ray hands the reference on instead of what it refers to.
+    ``objective_mib`` is its size, as far as it is known.
     ``keeper`` is where checkpoints are kept (``tuner.worker.checkpoints``), ``mark`` what shows that its file system is there;
     None when it is everywhere.
     """
@@ -35,6 +36,7 @@ class Setup(NamedTuple):
     sys_path: Sequence[str]
     keeper: Any
     mark: str | None
+    objective_mib: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -87,7 +89,11 @@ class LogPart(NamedTuple):
 
 
 class News(NamedTuple):
-    """What a worker process tells while a task runs; ``age_s`` is for how long the attempt ``running`` has run."""
+    """What a worker process tells while a task runs; ``age_s`` is for how long the attempt ``running`` has run.
+
+    ``usage`` is what it has used so far, as ``tuner.core.codec`` writes it, and whether its node is short of memory; None where
+    nothing has been seen of it. Should its process be killed, this is all that is known.
+    """
 
     task: int
     node_id: str
@@ -96,6 +102,7 @@ class News(NamedTuple):
     reports: Chunk
     results: Sequence[Result]
     log: LogPart | None
+    usage: tuple[Any, bool] | None = None
 
 
 def pack(value: Any) -> bytes:

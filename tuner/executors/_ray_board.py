@@ -14,6 +14,7 @@ from tuner.cluster.wire import Chunk, Key, LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import decode_outcome, decode_usage
 from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, NodeLost, Reported, Started
+from tuner.executors._ray_gangs import parts_of_gang
 from tuner.resources import Node, Resources, Usage
 from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker.outcome import stopped
@@ -51,6 +52,7 @@ class Task:
     lane: int
     keys: tuple[Key, ...]
     grant: Resources
+    avoid: tuple[str, ...]
     announce: bool
     submitted_s: float
     heard_s: float
@@ -71,6 +73,9 @@ class _Entry:
     task: Task | None = None
     alone: bool = False  # something crashed around it: it travels by itself, so that the culprit shows
     started: bool = False
+    began_s: float = 0.0
+    usage: Usage | None = None  # what it had used when its worker told of it last
+    node_short: bool = False  # of memory, then
     n_reports: int = 0
     last_step: int | None = None
     saved_step: int | None = None
@@ -167,6 +172,8 @@ class Board:
         if entry is None:
             return
         self._begin(entry, now_s - news.age_s)
+        if news.usage is not None:
+            entry.usage, entry.node_short = decode_usage(news.usage[0]), news.usage[1]
         self._reports(entry, news.reports, now_s)
         if news.log is not None and news.running is not None:
             self._logged.add(news.running)
@@ -212,7 +219,8 @@ class Board:
             if task.verdict is not None and key == task.guilty:
                 self._die(entry, task.verdict, now_s)
             elif len(task.keys) == 1 or entry.n_reports or (entry.started and failure.kind not in _OF_A_WORKER):
-                self._die(entry, failure if entry.stop is None else stopped(entry.stop, entry.last_step), now_s)
+                ended = _judged(entry, failure) if entry.stop is None else stopped(entry.stop, entry.last_step)
+                self._die(entry, ended, now_s)
         self._send_again(task, now_s, alone=True)
         self._free(task, now_s)
 
@@ -278,13 +286,22 @@ class Board:
             return
         if task.heard or not task.announce:  # short attempts are not announced: they are due from their submission on
             verdict = Failed(FailureKind.HUNG, f"nothing was heard of it for {patience_s:g} s, so it was killed")
-        elif not self._lease.can_grow and not any(task.grant.fits_into(n.resources) for n in self._nodes.values()):
+        elif not self._lease.can_grow and not self._can_be_held(task):
             verdict = Failed(
                 FailureKind.NODE_LOST, f"for {patience_s:g} s there was no node that can hold {task.grant}"
             )
         else:
             return  # others use the cluster too
         self._condemn(task, next((key for key, _ in self._open(task)), task.keys[0]), verdict, now_s)
+
+    def _can_be_held(self, task: Task) -> bool:
+        """Whether any node that it may run on can hold it, or for whole GPUs all of them together."""
+        nodes = [node for node in self._nodes.values() if node.node_id not in task.avoid]
+        return any(task.grant.fits_into(n.resources) for n in nodes) or len(parts_of_gang(task.grant, nodes)) > 1
+
+    def parts(self, task: Task) -> tuple[Resources, ...]:
+        """The grant as it is asked of nodes: in one part, or in several where no node has so many GPUs."""
+        return parts_of_gang(task.grant, [node for node in self._nodes.values() if node.node_id not in task.avoid])
 
     def _condemn(self, task: Task, guilty: Key, verdict: Outcome, now_s: float) -> None:
         task.guilty, task.verdict, task.verdict_s = guilty, verdict, now_s
@@ -308,14 +325,15 @@ class Board:
             not alone
             and lane.queue
             and len(batch) < LARGEST_BATCH
-            and lane.queue[0].grant == first.grant
+            and (lane.queue[0].grant, lane.queue[0].avoid) == (first.grant, first.avoid)
             and not self._is_alone(lane.queue[0])
         ):
             batch.append(lane.queue.popleft())
         self._n_tasks += 1
         may_be_long = len(batch) == 1 and (self._typical_s is None or self._typical_s >= SHORT_S)
         keys = tuple((start.trial, start.attempt) for start in batch)
-        task = lane.task = Task(self._n_tasks, number, keys, first.grant, alone or may_be_long, now_s, now_s)
+        announce = alone or may_be_long
+        task = lane.task = Task(self._n_tasks, number, keys, first.grant, first.avoid, announce, now_s, now_s)
         self._tasks[task.number] = task
         for key in keys:
             self._entries[key].task = task
@@ -348,7 +366,7 @@ class Board:
 
     def _begin(self, entry: _Entry, at_s: float) -> None:
         if not entry.started:
-            entry.started = True
+            entry.started, entry.began_s = True, at_s
             node_id = entry.task.node_id if entry.task else None
             self._todo.events.append(Started(self._at(at_s), entry.start.trial, entry.start.attempt, node_id))
 
@@ -377,7 +395,10 @@ class Board:
         for checkpoint in self._inherit((entry.start.trial, entry.start.attempt)):
             if entry.saved_step is None or checkpoint.step > entry.saved_step:
                 self._saved(entry, checkpoint, self._at(now_s))
-        self._finish(entry, outcome, None, None, now_s)
+        usage = entry.usage
+        if usage is not None:
+            usage = replace(usage, wall_s=max(usage.wall_s, now_s - entry.began_s))
+        self._finish(entry, outcome, usage, None, now_s)
 
     def _result(self, result: Result, task: int, now_s: float) -> None:
         entry = self._entry(result.key, task)
@@ -409,3 +430,22 @@ class Board:
     def _learn(self, wall_s: float) -> None:
         """How long attempts last, leaning on the latest: decides whether they are announced."""
         self._typical_s = wall_s if self._typical_s is None else 0.8 * self._typical_s + 0.2 * wall_s
+
+
+def _judged(entry: _Entry, failure: Failed) -> Failed:
+    """A failure in the light of what the attempt held when it was heard of last.
+
+    Ray's memory monitor, and the kernel, may kill an attempt that kept to its grant because another one did not: that costs it
+    nothing. And of one that the kernel kills nobody learns more than that its process is gone.
+    """
+    usage, grant_mib = entry.usage, entry.start.grant.memory_mib
+    if usage is None or not grant_mib:
+        return failure
+    held = f"when it was heard of last it held {usage.whole_memory_mib:.0f} MiB and was granted {grant_mib:.0f} MiB"
+    above = usage.whole_memory_mib > grant_mib
+    if failure.kind is FailureKind.OUT_OF_MEMORY and not above:
+        return Failed(FailureKind.PREEMPTED, f"{held}: it was not the cause\n\n{failure.message}")
+    if failure.kind is FailureKind.WORKER_LOST and (above or entry.node_short):
+        short = ", and its node was short of memory" if entry.node_short else ""
+        return Failed(FailureKind.OUT_OF_MEMORY, f"{held}{short}\n\n{failure.message}")
+    return failure

@@ -27,6 +27,7 @@ from tuner.cluster.mailbox import open_mailbox
 from tuner.cluster.nodes import draining_nodes
 from tuner.cluster.objects import publish, session_folder
 from tuner.cluster.outcomes import failure_of
+from tuner.cluster.tasks import TaskKinds, begin_gang, end_gang
 from tuner.cluster.wire import Batch, Key, LogPart, Returned, Setup, pack, unpack
 from tuner.core.actions import Start, Stop
 from tuner.core.events import Event
@@ -42,7 +43,6 @@ from tuner.worker.checkpoints import FolderKeeper, UrlKeeper, study_keeper
 
 __all__ = ["RayExecutor"]
 
-_MIB = 2**20
 _TICK_S = 0.2
 _LONG_POLL_S = 1.0
 _NODES_EVERY_S = 1.0
@@ -59,6 +59,9 @@ class RayExecutor(Executor):
     Args:
         address: ``host:port`` of a running cluster's head; None to start a Ray on this machine that ends with the sweep.
         num_cpus: CPUs that a Ray of our own offers; None for all of the machine.
+        memory_mib: Memory that a Ray of our own offers to attempts, in MiB; None for what this machine has left when Ray,
+            shared objects and a reserve have got theirs. Attempts that together hold more are ended, first those above
+            their grants.
         dashboard: Whether a Ray of our own serves Ray's dashboard.
         working_dir: Folder that the workers of a running cluster get a copy of, to import modules from; None for none.
         heartbeat_s: Longest silence of a living attempt, in seconds; also how long a stop may take to reach one that
@@ -78,6 +81,7 @@ class RayExecutor(Executor):
         *,
         address: str | None = None,
         num_cpus: int | None = None,
+        memory_mib: float | None = None,
         dashboard: bool = True,
         working_dir: str | None = None,
         heartbeat_s: float = 1.0,
@@ -86,7 +90,7 @@ class RayExecutor(Executor):
         checkpoints: str | None = None,
         cluster: Future[Cluster] | Cluster | None = None,
     ) -> None:
-        self._options = ClusterOptions(address, num_cpus, dashboard, working_dir, _PRELOAD)
+        self._options = ClusterOptions(address, num_cpus, dashboard, working_dir, _PRELOAD, memory_mib=memory_mib)
         self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
         self.can_grow = autoscale
         self._checkpoints = checkpoints
@@ -100,8 +104,8 @@ class RayExecutor(Executor):
         self._keeper: FolderKeeper | UrlKeeper | None = None
         self._backlog = 0
         self._refs: dict[int, Any] = {}
-        self._tasks: dict[Resources, Any] = {}
-        self._run_batch = ray.remote(run_batch)
+        self._gangs: dict[int, Any] = {}
+        self._kinds = TaskKinds(run_batch)
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._mailbox: Any = None
@@ -220,6 +224,8 @@ class RayExecutor(Executor):
             for reference in self._refs.values():
                 self._cancel(reference)
             self._refs.clear()
+            while self._gangs:
+                end_gang(self._gangs.popitem()[1])
         with contextlib.suppress(Exception):  # it may be gone already; Ray raises various things then
             if self._mailbox is not None:
                 ray.kill(self._mailbox)
@@ -289,27 +295,18 @@ class RayExecutor(Executor):
             )
         )
         try:
-            reference = self._task_of(grant).remote(payload)
+            parts = self._board.parts(task)
+            if len(parts) > 1:
+                self._gangs[task.number] = begin_gang(parts, task.avoid)
+            kind = self._kinds.of(parts[0], task.avoid, f"tuner {self._study}", self._gangs.get(task.number))
+            reference = kind.remote(payload)
         except Exception as error:  # a grant that Ray does not know how to give, or a Ray that is gone
             failure = failure_of(error)
+            end_gang(self._gangs.pop(task.number, None))
             self._inbox.put(lambda: self._board.failed(task.number, failure, self.now_s()))
             return
         self._refs[task.number] = reference
         reference.future().add_done_callback(lambda future: self._answered(task.number, future))
-
-    def _task_of(self, grant: Resources) -> Any:
-        task = self._tasks.get(grant)
-        if task is None:
-            if len(self._tasks) >= 256:
-                self._tasks.clear()
-            task = self._tasks[grant] = self._run_batch.options(
-                num_cpus=grant.cpu,
-                num_gpus=grant.gpu or None,
-                memory=int(grant.memory_mib * _MIB) or None,
-                max_retries=0,
-                name=f"tuner {self._study}",
-            )
-        return task
 
     def _answered(self, number: int, future: Any) -> None:
         """A task has ended. This is Ray's own thread, which must not wait for a lock and not call Ray again.
@@ -333,6 +330,9 @@ class RayExecutor(Executor):
 
     def _ended(self, number: int, back: Returned | Failed) -> None:
         self._refs.pop(number, None)
+        gang = self._gangs.pop(number, None)
+        if gang is not None:
+            self._removals.put(partial(end_gang, gang))  # this may be Ray's own thread, which must not call Ray
         if isinstance(back, Failed):
             self._board.failed(number, back, self.now_s())
         else:

@@ -20,7 +20,7 @@ from tuner.worker.guard import Guard
 from tuner.worker.memory import own_memory, process_base
 from tuner.worker.sampler import FIRST_SAMPLE_S, sampler
 
-__all__ = ["UsageMeter", "running_usage"]
+__all__ = ["UsageMeter", "running_meter"]
 
 THREADS_EVERY = 5
 """Threads are counted at the first two samples and then at every fifth: there are dozens of them in a worker process."""
@@ -132,8 +132,13 @@ class UsageMeter:
 
     @property
     def held(self) -> int:
-        """What this process alone held at the end, in bytes."""
+        """What was held when it was looked at last, in bytes; at the end by this process alone."""
         return self._held
+
+    @property
+    def short(self) -> bool:
+        """Whether the node was short of memory when the guard looked last."""
+        return self._guard is not None and self._guard.short
 
     def _cpu_s(self, reaped: resource.struct_rusage) -> float:
         cpu_s = time.process_time() - self._cpu
@@ -164,12 +169,7 @@ class UsageMeter:
         return biggest if reaped.ru_maxrss > self._reaped.ru_maxrss and biggest > own_peak else 0
 
 
-def running_usage() -> tuple[Usage, bool] | None:
-    """What the attempt that this process runs has used so far, and whether the node is short of memory.
-
-    None while nothing runs, or nothing has been seen of it yet.
-    """
+def running_meter() -> UsageMeter | None:
+    """That of the attempt that this process runs; None while nothing runs, or nothing has been seen of it yet."""
     meter = sampler().running
-    if not isinstance(meter, UsageMeter) or not meter._held:
-        return None
-    return meter.so_far(), meter._guard is not None and meter._guard.short
+    return meter if isinstance(meter, UsageMeter) and meter.held else None
