@@ -11,7 +11,7 @@ import pytest
 
 from tuner.core.actions import Start, Stop
 from tuner.core.asking import SLICE_S
-from tuner.core.events import Event, Finished, NodeJoined, Started, StudyOpened, Suggested
+from tuner.core.events import CommandReceived, Event, Finished, NodeJoined, Started, StudyOpened, Suggested
 from tuner.core.ports import Executor, Sampler, Suggestion
 from tuner.engine import Engine
 from tuner.errors import NoNodeFits
@@ -137,6 +137,51 @@ def test_drain_lets_what_runs_end():
     assert left.closed is not None
     assert left.closed.reason == "drained"
     assert all(trial.state.finished for trial in left.log.trials)
+
+
+class Heard(ListLog):
+    """Somebody sends ``drain`` while the study waits."""
+
+    def __init__(self, executor: Instant) -> None:
+        super().__init__()
+        self.executor, self.asked_at = executor, list[float]()
+
+    def received(self):
+        self.asked_at.append(self.executor.clock_s)
+        return [("drain", {})] if len(self.asked_at) == 4 else []
+
+
+class Idle(Instant):
+    """Nothing that starts ever ends, until it is told to stop."""
+
+    def start(self, starts: Sequence[Start]) -> None:
+        self.running = [(start.trial, start.attempt) for start in starts]
+
+    def poll(self, until_s: float | None) -> Sequence[Event]:
+        if self.clock_s >= 10.0:
+            running, self.running = self.running, []
+            return [Finished(self.clock_s, *key, Completed({"loss": 0.0}), Usage(wall_s=1.0)) for key in running]
+        return super().poll(until_s)
+
+
+def test_commands_sent_through_the_store_are_looked_for_once_a_second_and_heeded():
+    executor = Idle()
+    executor.running = []
+    core, sampler = driver_parts(spec())
+    log = Heard(executor)
+    closed = Engine(core, sampler, executor, log).run([StudyOpened(0.0, spec())])
+    assert closed is not None
+    assert closed.reason == "drained"
+    assert log.asked_at[:4] == [0.0, 1.0, 2.0, 3.0]
+    assert [e.command for e in log.events if isinstance(e, CommandReceived)] == ["drain"]
+
+
+def test_nobody_is_listened_to_in_virtual_time(monkeypatch):
+    def received(log):
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(ListLog, "received", received)
+    assert simulate(spec(), Simulated(nodes=2), ModelObjective()).closed is not None
 
 
 def test_kill_leaves_at_once():

@@ -87,4 +87,4 @@ def test_a_formula_without_a_value_says_so(text, params):
     ],
 )
 def test_memory_and_bare_numbers_do_not_mix(text, expected):
-    assert same_unit_throughout(Formula(text), {"x": 100}) is expected
+    assert same_unit_throughout(Formula(text), {"x": 10}) is expected

@@ -10,6 +10,7 @@ where it holds up the workers, some are asked for ahead (``core.asking``).
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from tuner.trial import Attempt, Trial
 __all__ = ["Engine", "OnCommit", "replay"]
 
 IDLE_S = 5.0  # longest wait: well within a third of the lease's 30 s
+LISTEN_S = 1.0  # from one look for commands of other processes to the next
 
 
 class OnCommit(Protocol):
@@ -93,6 +95,8 @@ class Engine:
         self._killed = False
         self._wake_at: float | None = None
         self._had_room = False
+        # In virtual time nobody sends commands: a second passes in no time there, and a look would cost more than it.
+        self._listen_at = math.inf if executor.virtual else -math.inf
 
     def request(self, command: str, arguments: Mapping[str, Any] | None = None) -> None:
         """``drain``, ``stop``, ``end`` (with the arguments of ``CommandReceived``), or ``kill``: leave at once, with the study
@@ -197,16 +201,24 @@ class Engine:
     def _polled(self, *, wait: bool) -> list[Event]:
         """What has happened; with something in hand (not ``wait``) it is only looked for."""
         now_s = self._executor.now_s()
-        until_s = now_s + IDLE_S if wait else now_s
+        heard = self._heard(now_s)
+        until_s = min(now_s + IDLE_S, self._listen_at) if wait and not heard else now_s
         if self._wake_at is not None:
             until_s = min(until_s, self._wake_at)
-        events = list(self._executor.poll(until_s))
+        events = [*heard, *self._executor.poll(until_s)]
         if self._wake_at is not None:
             now_s = self._executor.now_s()
             if now_s >= self._wake_at:
                 self._wake_at = None
                 events.append(TimerFired(now_s))
         return events
+
+    def _heard(self, now_s: float) -> list[Event]:
+        """What other processes sent through the store, looked for once a second."""
+        if now_s < self._listen_at:
+            return []
+        self._listen_at = now_s + LISTEN_S
+        return [CommandReceived(now_s, *sent) for sent in self._log.received()]
 
     def _check_nodes(self) -> None:
         if self._executor.can_grow or self._had_room:

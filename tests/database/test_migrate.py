@@ -17,14 +17,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tests.stores import postgres
-from tuner.core.events import TimerFired
+from tuner.core.events import Finished, TimerFired
 from tuner.database import migrate
 from tuner.database.engine import Database
 from tuner.database.tables import SCHEMA, VERSION_TABLE, metadata
 from tuner.errors import StoreError
+from tuner.resources import Resources, Usage
 from tuner.stores.sql import SqlStore
 from tuner.testing.stores import EVERY_EVENT, example_spec, finished_trial, plain
-from tuner.trial import TrialState
+from tuner.trial import Attempt, Pruned, TrialState
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +42,17 @@ depends_on = None
 def upgrade():
     op.add_column("study", sa.Column("note", sa.Text), schema=context.config.attributes["schema"])
 """
+
+# What v0002_violation.py does to SQLite.
+TO_0_2 = f"""
+ALTER TABLE trial ADD COLUMN violation DOUBLE DEFAULT '0' NOT NULL;
+DROP INDEX trial_state;
+CREATE INDEX trial_state ON trial (study_id, state, violation, value);
+UPDATE {VERSION_TABLE} SET version_num = '0002';
+"""
+MEASURED = Attempt(
+    8, 1, Resources(), "n", 1.0, 2.0, Pruned(1), Usage(1.0, 2.0, 3.0, None, None, 4.0, 5.0, 6, 7.0, None)
+)
 
 
 @pytest.fixture
@@ -161,11 +173,36 @@ def test_a_study_of_0_1_opens_after_the_upgrade(path):
     assert {trial.violation for trial in store.trials("old")} == {0.0}
     log = store.acquire("old")
     assert len(log.read()) == len(store.events("old")) > 70
-    log.append([TimerFired(2e9)], [replace(finished_trial(8, 0.0), violation=0.5)])
+    log.append([TimerFired(2e9)], [replace(finished_trial(8, 0.0), violation=0.5), MEASURED])
     log.close("COMPLETE")
     assert store.trials("old")[-1].violation == 0.5
     assert store.study("old").best_value == info.best_value
     assert sql(path, f"SELECT version_num FROM {VERSION_TABLE}") == [(migrate.HEAD,)]
+
+
+@pytest.mark.parametrize("version", ["0.1", "0.2"])
+def test_attempts_of_earlier_versions_keep_what_was_measured(path, version):
+    """They know nothing of the base of the process and the rest, which is as if it were not measured."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(Path(__file__).with_name("study_of_0_1.sql").read_text(encoding="utf-8"))
+        if version == "0.2":
+            connection.executescript(TO_0_2)
+    store = SqlStore(f"sqlite:///{path}")
+    first = store.attempts("old", 0)[0]
+    assert first.usage == Usage(0.02734375, 0.002376363999999964, 0.0023722390000102678)
+    assert decoded(store, 0) == first.usage
+    log = store.acquire("old")
+    store.send("old", "release", {"node": "all"})
+    assert list(log.received()) == [("release", {"node": "all"})]
+    log.append([], [MEASURED])
+    log.close("COMPLETE")
+    assert store.attempts("old", 8) == [MEASURED]
+    assert sql(path, f"SELECT version_num FROM {VERSION_TABLE}") == [(migrate.HEAD,)]
+
+
+def decoded(store: SqlStore, trial: int) -> Usage | None:
+    """What the log says that the trial used."""
+    return next(e.usage for _, e in store.events("old") if isinstance(e, Finished) and e.trial == trial)
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(empty_url, next_version):

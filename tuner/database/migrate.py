@@ -13,7 +13,7 @@ from tuner.errors import StoreError
 
 __all__ = ["HEAD", "current_version", "upgrade"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest version. Kept here so that opening an up-to-date database need not import Alembic."""
 
 _FOLDER = Path(__file__).parent / "migrations"

@@ -2,7 +2,8 @@
 
 ``event`` and ``report`` are the log, each fact once: a report's values are rows of ``report``, every other event is a row of
 ``event``, and the positions ``n`` of both together are 1, 2, 3, ... without a gap. ``trial`` and ``attempt`` are folds of the
-log for people to ask, written in the transaction that writes the events they follow from.
+log for people to ask, written in the transaction that writes the events they follow from. ``command`` holds what other
+processes ask of a study's driver; what became of it is in the log.
 
 There are no foreign keys on purpose: every writing transaction begins by updating its study's row under the fence, so
 no row can outlive or precede its study, and twenty look-ups a trial would buy nothing.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-__all__ = ["SCHEMA", "VERSION_TABLE", "attempt", "event", "metadata", "report", "study", "trial"]
+__all__ = ["SCHEMA", "VERSION_TABLE", "attempt", "command", "event", "metadata", "report", "study", "trial"]
 
 SCHEMA = "tuner"
 """The schema that holds the tables on PostgreSQL. SQLite has none."""
@@ -114,5 +115,22 @@ attempt = Table(
     Column("used_wall_s", Double),
     Column("used_gpu_util", Double),
     Column("used_peak_gpu_memory_mib", Double),
+    Column("used_base_memory_mib", Double),
+    Column("used_mean_memory_mib", Double),
+    Column("used_threads", BigInteger),
+    Column("used_received_mib", Double),
+    Column("used_gpu_memory_mib", Double),
+    sqlite_with_rowid=False,
+)
+
+command = Table(
+    "command",
+    metadata,
+    Column("study_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("sent_at", Double, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("taken_at", Double),
     sqlite_with_rowid=False,
 )

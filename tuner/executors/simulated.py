@@ -55,6 +55,8 @@ class Simulated(Executor):
         base_memory_mib: What every worker process holds before an attempt.
     """
 
+    virtual = True
+
     def __init__(  # noqa: PLR0913 -- the options of a plug-in are its keyword arguments
         self,
         *,

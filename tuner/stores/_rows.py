@@ -39,7 +39,13 @@ ATTEMPT_COLUMNS = (
     *("grant_cpu", "grant_gpu", "grant_memory_mib"),
     *("outcome", "outcome_metrics", "outcome_step", "failure_kind", "failure_message", "stop_reason"),
     *("used_peak_memory_mib", "used_cpu_s", "used_wall_s", "used_gpu_util", "used_peak_gpu_memory_mib"),
+    *("used_base_memory_mib", "used_mean_memory_mib", "used_threads", "used_received_mib", "used_gpu_memory_mib"),
 )
+_USED = tuple(name.removeprefix("used_") for name in ATTEMPT_COLUMNS if name.startswith("used_"))  # as Usage has them
+_SURE = (
+    3  # the first of them are numbers in every version, so NULL there is NaN; in the others it is what was not measured
+)
+_UNMEASURED = tuple(Usage.__dataclass_fields__[name].default for name in _USED)
 
 
 @dataclass(slots=True)
@@ -187,9 +193,9 @@ def _outcome_from_row(row: Sequence[Any]) -> Outcome | None:
 
 def _attempt_row(study_id: int, attempt: Attempt) -> Row:
     grant, usage = attempt.grant, attempt.usage
-    used: Row = (None,) * 5
+    used: Row = (None,) * len(_USED)
     if usage is not None:
-        used = (usage.peak_memory_mib, usage.cpu_s, usage.wall_s, usage.gpu_util, usage.peak_gpu_memory_mib)
+        used = tuple([getattr(usage, name) for name in _USED])
     return (
         study_id,
         attempt.trial,
@@ -215,9 +221,11 @@ def attempt_from_row(row: Sequence[Any]) -> Attempt:
     _, trial, number, node_id, started, finished, cpu, gpu, memory_mib, *rest = row
     outcome, stop_reason, used = _outcome_from_row(rest[:5]), rest[5], rest[6:]
     usage = None
-    if used != [None] * 5:  # the first three are numbers, so NULL there is NaN
-        peak, cpu_s, wall_s = (_NAN if value is None else value for value in used[:3])
-        usage = Usage(peak, cpu_s, wall_s, *used[3:])
+    if used != [None] * len(_USED):
+        sure = [_NAN if value is None else value for value in used[:_SURE]]
+        others = zip(used[_SURE:], _UNMEASURED[_SURE:], strict=True)
+        measured: list[Any] = [*sure, *(old if value is None else value for value, old in others)]
+        usage = Usage(*measured)
     return Attempt(
         trial, number, Resources(cpu, gpu, memory_mib), node_id, started, finished, outcome, usage, stop_reason
     )

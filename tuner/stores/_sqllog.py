@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tuner.core.events import Event
 from tuner.core.ports import StudyLog
@@ -13,7 +13,7 @@ from tuner.database import tables
 from tuner.database.engine import Connection, Database
 from tuner.database.failures import ConnectionLost
 from tuner.errors import StoreError, StoreFenced
-from tuner.stores._json import plain_text
+from tuner.stores._json import loads, plain_text
 from tuner.stores._lease import shown_owner
 from tuner.stores._read import read_log
 from tuner.stores._rows import ATTEMPT_COLUMNS, EVENT_COLUMNS, REPORT_COLUMNS, TRIAL_COLUMNS, Batch, batch_of
@@ -67,6 +67,10 @@ class _Statements:
         self.close = database.statement(
             f"UPDATE {{0}} SET state = ?, closed_reason = ?, lease_owner = NULL, lease_until = NULL {owned}", study
         )
+        self.sent = database.statement(
+            "SELECT n, command, arguments FROM {0} WHERE study_id = ? AND taken_at IS NULL ORDER BY n", tables.command
+        )
+        self.take = database.statement("UPDATE {0} SET taken_at = ? WHERE study_id = ? AND n = ?", tables.command)
         self.holder = database.statement("SELECT fence, next_n, lease_owner FROM {0} WHERE id = ?", study)
 
 
@@ -95,6 +99,31 @@ class SqlLog(StudyLog):
         batch = batch_of(self._claim.study_id, self._next_n, self._claim.metric, events, entries)
         self._transact(lambda connection: self._write(connection, batch), batch.next_n)
         self._next_n = batch.next_n
+
+    def received(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        try:
+            rows = self._sent()
+        except ConnectionLost:
+            rows = self._sent()
+        if not rows:
+            return ()
+
+        def take(connection: Connection) -> None:
+            held = connection.exec_driver_sql(self._sql.renew, (claim.lease_s, claim.study_id, claim.fence))
+            if held.rowcount != 1:
+                self._refuse(connection)
+            connection.exec_driver_sql(self._sql.take, [(time.time(), claim.study_id, n) for n, _, _ in rows])
+
+        claim = self._claim
+        self._transact(take, None)
+        return [(command, loads(arguments)) for _, command, arguments in rows]
+
+    def _sent(self) -> list[tuple[int, str, str]]:
+        if self._connection is None:
+            raise StoreError(f"the log of study {self._claim.name!r} is closed")
+        with self._database.reading() as connection:
+            rows = connection.exec_driver_sql(self._sql.sent, (self._claim.study_id,)).all()
+        return [(n, command, arguments) for n, command, arguments in rows]
 
     def renew(self) -> None:
         if time.monotonic() - self._renewed_s < self._claim.lease_s / 3:

@@ -40,6 +40,7 @@ class _Study:
     log: list[Event] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
     attempts: dict[tuple[int, int], Attempt] = field(default_factory=dict)
+    commands: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
     def living_owner(self) -> str | None:
         return living_owner(self.owner, self.until_s - time.monotonic())
@@ -47,6 +48,7 @@ class _Study:
     def claim(self, lease_s: float) -> int:
         """Take the lease; the number of the claim."""
         self.fence += 1
+        self.commands = []
         self.owner, self.until_s, self.state = new_owner(), time.monotonic() + lease_s, "RUNNING"
         return self.fence
 
@@ -86,6 +88,13 @@ class _MemoryLog(StudyLog):
             study.log += new
             study.trials.update(trials)
             study.attempts.update(attempts)
+
+    def received(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        with self._shelf.lock:
+            commands = self._held().commands
+            sent = list(commands)
+            commands.clear()
+        return sent
 
     def renew(self) -> None:
         with self._shelf.lock:
@@ -185,6 +194,12 @@ class MemoryStore(Store):
         """(position, event) of its log above ``after``."""
         with self._shelf.lock:
             return list(enumerate(self._find(name).log[max(after, 0) :], max(after, 0) + 1))
+
+    def send(self, name: str, command: str, arguments: Mapping[str, Any]) -> None:
+        """Ask something of the driver that runs the study."""
+        plain = loads(dumps(dict(arguments)))
+        with self._shelf.lock:
+            self._find(name).commands.append((command, plain))
 
     def delete(self, name: str) -> None:
         """Remove a study that no living driver holds."""

@@ -107,6 +107,11 @@ class SqlStore(Store):
                 raise study_locked(name, self._database.shown, owner, row.remaining_s)
             spec = self._spec(row)
             connection.execute(
+                update(tables.command)
+                .where(tables.command.c.study_id == row.id, tables.command.c.taken_at.is_(None))
+                .values(taken_at=time.time())
+            )
+            connection.execute(
                 update(tables.study)
                 .where(tables.study.c.id == row.id)
                 .values(
@@ -177,6 +182,16 @@ class SqlStore(Store):
         with self._database.reading() as connection:
             return read_log(connection, self._row(connection, name).id, name, after)
 
+    def send(self, name: str, command: str, arguments: Mapping[str, Any]) -> None:
+        """Ask something of the driver that runs the study."""
+        row = {"sent_at": time.time(), "command": command, "arguments": dumps(dict(arguments))}
+        self._require(name)
+        with self._database.writing() as connection:
+            key = self._row(connection, name, lock=True).id
+            of = tables.command.c.study_id == key
+            last = connection.execute(select(func.max(tables.command.c.n)).where(of)).scalar() or 0
+            connection.execute(insert(tables.command).values(study_id=key, n=last + 1, **row))
+
     def delete(self, name: str) -> None:
         """Remove a study that no living driver holds."""
         self._require(name)
@@ -186,7 +201,7 @@ class SqlStore(Store):
             if owner is not None:
                 raise study_locked(name, self._database.shown, owner, row.remaining_s)
             connection.execute(delete(tables.study).where(tables.study.c.id == row.id))
-            for table in (tables.event, tables.report, tables.trial, tables.attempt):
+            for table in (tables.event, tables.report, tables.trial, tables.attempt, tables.command):
                 connection.execute(delete(table).where(table.c.study_id == row.id))
 
     def close(self) -> None:

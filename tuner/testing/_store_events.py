@@ -76,7 +76,13 @@ EVERY_EVENT: tuple[Event, ...] = (
     Reported(6.0, 0, 1, 3, {"nul\0": 1.0, "nul": 2.0}),
     Reported(6.0, 1, 1, 2**62, {"": 0.0}),
     Checkpointed(6.5, 1, 1, Checkpoint(2**40, "file:///a folder/%20/ü", 12.5)),
-    Finished(7.0, 0, 1, Completed({"loss": 0.25, "accuracy": math.nan}), Usage(100.5, 1.5, 2.5, 0.5, 2048.0)),
+    Finished(
+        7.0,
+        0,
+        1,
+        Completed({"loss": 0.25, "accuracy": math.nan}),
+        Usage(100.5, 1.5, 2.5, 0.5, 2048.0, 90.0, 50.0, 4, 12.5, 16384.0),
+    ),
     Finished(7.0, 1, 1, Pruned(5), Usage()),
     Finished(7.0, 1, 2, Pruned()),
     *(Finished(7.5, 2, n, Failed(kind, f"Traceback ü \0 {kind}")) for n, kind in enumerate(FailureKind, 1)),
@@ -117,7 +123,15 @@ _data = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("$float"), inner, max_size=3),
     max_leaves=6,
 )
-_usages = st.builds(Usage, *(st.floats(0, 1e9),) * 3, *(st.none() | st.floats(0, 1e9),) * 2)
+_usages = st.builds(
+    Usage,
+    *(st.floats(0, 1e9),) * 3,
+    *(st.none() | st.floats(0, 1e9),) * 2,
+    *(st.floats(0, 1e9),) * 2,
+    st.integers(0, 9999),
+    st.floats(0, 1e9),
+    st.none() | st.floats(0, 1e9),
+)
 _outcomes = (
     st.builds(Completed, _values)
     | st.builds(Pruned, st.none() | _numbers)

@@ -114,6 +114,10 @@ class ListLog(StudyLog):
             else:
                 self.entries["attempt", entry.trial, entry.number] = entry
 
+    def received(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Nobody sends anything."""
+        return ()
+
     def renew(self) -> None:
         """Nothing to renew."""
 

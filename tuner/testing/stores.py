@@ -163,7 +163,7 @@ class StoreTestCase:
             Trial(6, TrialState.COMPLETE, {"a": 5}, {"loss": 0.5}, 1, violation=math.inf),
         ]
         grant = Resources(2.0, 0.25, 512.0)
-        usage = Usage(10.5, 2.0, 3.0, 0.75, 100.0)
+        usage = Usage(10.5, 2.0, 3.0, 0.75, 100.0, 80.25, 7.5, 3, 1.25, 16384.0)
         attempts = [
             Attempt(2, 1, grant, "node-1", 1.0, 2.0, Failed(FailureKind.NODE_LOST), Usage(), None),
             Attempt(2, 2, grant, "node-2", 2.0, 9.0, Completed({"loss": 1e-300, "accuracy": -math.inf}), usage),
@@ -268,7 +268,10 @@ class StoreTestCase:
 
     def test_an_unknown_study_is_named_with_the_nearest_one(self, log: StudyLog, store: Store) -> None:
         """Every method says so, and none makes it."""
-        calls = (store.study, store.trials, store.attempts, store.reports, store.events, store.acquire, store.delete)
+        calls: list[Callable[[str], object]] = [
+            *(store.study, store.trials, store.attempts, store.reports, store.events, store.acquire, store.delete),
+            lambda name: store.send(name, "drain", {}),
+        ]
         for call in calls:
             with pytest.raises(StudyNotFound, match=r"(?s)'dmeo'.*did you mean 'demo'"):
                 call("dmeo")
@@ -295,6 +298,58 @@ class StoreTestCase:
         with pytest.raises(StoreError, match="cannot be stored"):
             store.create(example_spec("demo"), {"what": object()})
         assert list(store.studies()) == []
+
+    # Commands
+
+    def test_commands_reach_the_driver_in_order_and_once(self, log: StudyLog, store: Store, store_url: str) -> None:
+        """Whoever sends them, while the log is written."""
+        assert list(log.received()) == []
+        other = self.open_store(store_url)
+        other.send("demo", "release", {"node": "ü", "n": 1})
+        log.append([TimerFired(1.0)], [])
+        store.send("demo", "drain", {})
+        assert list(log.received()) == [("release", {"node": "ü", "n": 1}), ("drain", {})]
+        assert list(log.received()) == []
+        store.send("demo", "stop", {})
+        assert list(log.received()) == [("stop", {})]
+        assert list(log.read()) == [TimerFired(1.0)]
+        other.close()
+
+    def test_commands_do_not_reach_another_study(self, log: StudyLog, store: Store) -> None:
+        """Each driver hears of its own."""
+        second = store.create(example_spec("two"), {})
+        store.send("two", "drain", {})
+        assert list(log.received()) == []
+        assert list(second.received()) == [("drain", {})]
+        second.close("COMPLETE")
+
+    def test_commands_to_an_earlier_driver_are_gone(self, store: Store) -> None:
+        """Who resumes a study is not stopped by what was meant for the one before."""
+        store.create(example_spec("demo"), {}).close("INTERRUPTED")
+        store.send("demo", "stop", {})
+        log = store.acquire("demo")
+        assert list(log.received()) == []
+        store.send("demo", "drain", {})
+        assert list(log.received()) == [("drain", {})]
+        log.close("COMPLETE")
+
+    def test_a_driver_that_was_shut_out_takes_no_commands(self, store_url: str) -> None:
+        """They are the new one's."""
+        store = self.open_store(store_url, lease_s=0.0)
+        old = store.create(example_spec("demo"), {})
+        new = self.open_store(store_url).acquire("demo")
+        store.send("demo", "drain", {})
+        with pytest.raises(StoreFenced):
+            old.received()
+        assert list(new.received()) == [("drain", {})]
+        old.close("FAILED")
+        new.close("COMPLETE")
+
+    def test_what_is_no_plain_data_is_not_sent(self, log: StudyLog, store: Store) -> None:
+        """And nothing is kept of it."""
+        with pytest.raises(StoreError, match="cannot be stored"):
+            store.send("demo", "release", {"node": object()})
+        assert list(log.received()) == []
 
     # Leases
 

@@ -63,6 +63,13 @@ class StudyLog(ABC):
         """Add events, and the trials and attempts as they stand after them, in one transaction; renews the lease."""
 
     @abstractmethod
+    def received(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """(command, arguments) that were sent to this driver since the last call, in order, each once.
+
+        What was sent to a driver before it is gone. Cheap when there is nothing.
+        """
+
+    @abstractmethod
     def renew(self) -> None:
         """Renew the lease when a third of its time is over; called at least every few seconds."""
 
@@ -120,6 +127,19 @@ class Store(ABC):
     @abstractmethod
     def events(self, name: str, after: int = 0) -> Sequence[tuple[int, Event]]:
         """(position, event) of its log, positions rising from 1, those above ``after``."""
+
+    @abstractmethod
+    def send(self, name: str, command: str, arguments: Mapping[str, Any]) -> None:
+        """Ask something of the driver that runs the study; it hears of it within seconds. Needs no lease.
+
+        Args:
+            name: The study.
+            command: One of those of ``CommandReceived``.
+            arguments: Plain JSON data.
+
+        Raises:
+            StoreError: The arguments are no plain data.
+        """
 
     @abstractmethod
     def delete(self, name: str) -> None:
