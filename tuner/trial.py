@@ -57,6 +57,11 @@ class FailureKind(StrEnum):
     COMMAND_EXIT = "command_exit"
     STOPPED = "stopped"
 
+    @property
+    def blames_params(self) -> bool:
+        """Whether a trial that failed so would fail anywhere: its parameters cannot work, or no node has memory enough."""
+        return self in (FailureKind.INVALID_PARAMS, FailureKind.OUT_OF_MEMORY)
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:

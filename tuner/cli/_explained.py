@@ -90,10 +90,29 @@ class Words:
 
     def _began(self, moment: Began) -> list[str]:
         where = f" on {moment.node_id[:12]}" if moment.node_id else ""
-        line = f"attempt {moment.attempt} handed to a worker{where}: {granted(moment.grant)}"
+        lines = [f"attempt {moment.attempt} handed to a worker{where}: {granted(moment.grant)}"]
+        lines += self._sized(moment)
+        if moment.avoid:
+            lines.append(f"kept off {text.pluralize(len(moment.avoid), 'quarantined node')}")
         if moment.checkpoint is not None:
-            return [line, f"it goes on from the checkpoint of step {moment.checkpoint.step}"]
-        return [line, "it starts over: there is no checkpoint"] if moment.attempt > 1 else [line]
+            lines.append(f"it goes on from the checkpoint of step {moment.checkpoint.step}")
+        elif moment.attempt > 1:
+            lines.append("it starts over: there is no checkpoint")
+        return lines
+
+    def _sized(self, moment: Began) -> list[str]:
+        """Where its memory comes from."""
+        memory_mib, forecast = moment.grant.memory_mib, moment.forecast
+        if self._spec.resources.memory_mib is not None or not memory_mib:
+            return []
+        if forecast is None:
+            return [f"{text.memory(memory_mib)} is a fair share of a node: too few attempts were measured to say more"]
+        predicted = f"{text.memory(forecast.expected_mib)} was expected from its parameters"
+        if memory_mib > forecast.grant_mib * 1.1:
+            return [f"{predicted}, but it ran out of memory before"]
+        margin = memory_mib / forecast.expected_mib - 1.0
+        learned = f"{text.pluralize(forecast.n, 'attempt')}, usual error {forecast.error:.0%}"
+        return [f"{predicted}, with a margin of {margin:.0%} (learned from {learned})"]
 
     def _judged(self, moment: Judged) -> list[str]:
         verdict = moment.verdict

@@ -13,6 +13,7 @@ from typing import Literal
 from tuner.core import events as ev
 from tuner.core.actions import Close, Record, Start, Stop
 from tuner.core.limits import Progress
+from tuner.core.memory import MemoryForecast
 from tuner.core.outcomes import FREE
 from tuner.core.ports import Pruner
 from tuner.core.scheduler import Scheduler
@@ -34,6 +35,8 @@ class Began:
     Attributes:
         checkpoint: What it goes on from; None for nothing.
         node_id: Where it runs; None until that is known.
+        forecast: The prediction that its memory comes from; None when there was none.
+        avoid: Nodes that were quarantined then.
     """
 
     at_s: float
@@ -41,6 +44,8 @@ class Began:
     grant: Resources
     checkpoint: Checkpoint | None
     node_id: str | None = None
+    forecast: MemoryForecast | None = None
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,10 @@ class _Teller:
     def action(self, action: object, event: ev.Event) -> None:
         story = self._story
         if isinstance(action, Start) and action.trial == story.number:
-            story.moments.append(Began(event.at_s, action.attempt, action.grant, action.checkpoint))
+            began = Began(
+                event.at_s, action.attempt, action.grant, action.checkpoint, None, action.forecast, action.avoid
+            )
+            story.moments.append(began)
         elif isinstance(action, Stop) and action.trial == story.number and not action.prune:
             story.moments.append(action)
         elif isinstance(action, Record):

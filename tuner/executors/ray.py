@@ -8,6 +8,7 @@ clerk, keeps the books (``_ray_board``) and carries out what follows. The engine
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import sys
 import threading
@@ -21,7 +22,6 @@ from typing import Any
 
 import ray
 
-from tuner.cluster.autoscaling import request_bundles
 from tuner.cluster.connect import Cluster, ClusterOptions, result_of, start_in_background
 from tuner.cluster.mailbox import open_mailbox
 from tuner.cluster.nodes import draining_nodes
@@ -34,6 +34,7 @@ from tuner.core.events import Event
 from tuner.core.ports import Executor, Objective
 from tuner.errors import ExecutorError
 from tuner.executors._ray_board import Board, Lease, Task, Todo
+from tuner.executors._ray_fleet import Fleet
 from tuner.executors._ray_logs import AttemptLogs
 from tuner.executors._ray_worker import run_batch
 from tuner.resources import Resources
@@ -69,7 +70,9 @@ class RayExecutor(Executor):
         lease_s: Silence after which an attempt whose node lives is taken for hung and killed, in seconds. It is long because
             an objective in C code that does not let go of the interpreter (reading a large table, building a matrix)
             is silent too.
-        autoscale: Whether the running cluster starts nodes when they are asked for.
+        autoscale: Whether the running cluster starts nodes when they are asked for; None for yes where its file is known.
+        cluster_file: The file that the running cluster was started with: its node types and their prices. None for what the
+            environment variable ``TUNER_CLUSTER_FILE`` names, which ``tuner submit`` sets on the head.
         checkpoints: Folder or fsspec URL for checkpoints, in which the study gets one; None for beside the store. Workers
             that do not share the driver's file system send theirs to the driver.
         cluster: A Ray that is there or being started (``tuner.cluster.connect``), which whoever made it closes; the
@@ -86,13 +89,15 @@ class RayExecutor(Executor):
         working_dir: str | None = None,
         heartbeat_s: float = 1.0,
         lease_s: float = 300.0,
-        autoscale: bool = False,
+        autoscale: bool | None = None,
+        cluster_file: str | None = None,
         checkpoints: str | None = None,
         cluster: Future[Cluster] | Cluster | None = None,
     ) -> None:
         self._options = ClusterOptions(address, num_cpus, dashboard, working_dir, _PRELOAD, memory_mib=memory_mib)
         self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
-        self.can_grow = autoscale
+        self._fleet = Fleet(autoscale, cluster_file or os.environ.get("TUNER_CLUSTER_FILE") or None)
+        self.can_grow = self._fleet.can_grow
         self._checkpoints = checkpoints
         self._given, self._future = cluster is not None, _as_future(cluster)
         self._cluster: Cluster | None = None
@@ -137,8 +142,8 @@ class RayExecutor(Executor):
         mark = self._keeper.mark() if isinstance(self._keeper, FolderKeeper) else None
         self._setup = _setup_of(reference, spec, self._keeper, mark)
         self._open_mailbox()
-        if self.can_grow:
-            request_bundles((), self._cluster.nodes())
+        if not self._cluster.owned:
+            self._hear(self._fleet.open(spec, self.now_s()))
         self._see_nodes(self._cluster.nodes(), draining_nodes())
         for work in (self._keep_books, self._fetch_mail, self._watch_nodes, self._remove):
             thread = threading.Thread(target=work, name=f"tuner-{work.__name__.strip('_')}", daemon=True)
@@ -186,8 +191,7 @@ class RayExecutor(Executor):
         done.wait(_TIDY_WAIT_S)
 
     def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: D102 -- see the port
-        if self.can_grow and self._cluster is not None:
-            request_bundles(bundles, self._cluster.nodes())
+        self._fleet.scale(bundles)
 
     def wake(self) -> None:  # noqa: D102 -- see the port
         self._outbox.put([])
@@ -229,8 +233,7 @@ class RayExecutor(Executor):
         with contextlib.suppress(Exception):  # it may be gone already; Ray raises various things then
             if self._mailbox is not None:
                 ray.kill(self._mailbox)
-        if self.can_grow:
-            request_bundles((), ())
+        self._fleet.close()
         self._mailbox = None
 
     # -- the clerk --------------------------------------------------------------------------------------------------
@@ -404,9 +407,16 @@ class RayExecutor(Executor):
         while not self._closing.wait(_NODES_EVERY_S):
             try:
                 nodes, draining = self._cluster.nodes(), draining_nodes()
+                self._hear(self._fleet.poll(self.now_s()))
             except Exception:
                 continue  # the head does not answer now; Ray itself ends this process when that lasts a minute
             self._inbox.put(lambda n=nodes, d=draining: self._board.see_nodes(n, d, self.now_s()))  # type: ignore[misc]
+
+    def _hear(self, events: list[Event]) -> None:
+        if events:
+            with self._lock:
+                self._backlog += len(events)
+                self._outbox.put(events)
 
     def _see_nodes(self, nodes: Sequence[Any], draining: set[str]) -> None:
         with self._lock:

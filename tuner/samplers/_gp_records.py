@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tuner.core.ports import Problem
 from tuner.samplers._encoding import Encoding, Rows
 from tuner.samplers._gp_curves import Curves, Partial
-from tuner.trial import FailureKind, Trial, TrialState
+from tuner.trial import Trial, TrialState
 
 __all__ = ["Observations", "Records"]
 
@@ -94,7 +94,7 @@ class Records:
                 partial = Partial(trial.last_step, self._signed(0, value))
                 self._stopped[trial.number] = (row, partial)
                 self._curves.add(trial.number, partial.step, partial.value)
-        elif trial.failure is not None and trial.failure.kind == FailureKind.INVALID_PARAMS:
+        elif trial.failure is not None and trial.failure.kind.blames_params:
             self.invalid[trial.number] = row
         self._curves.end(trial.number)
 

@@ -32,7 +32,7 @@ from tuner.samplers._seen import Seen
 from tuner.samplers._storage import DriverStorage, Row
 from tuner.space import Constant
 from tuner.study import Constraint, trial_seed
-from tuner.trial import FailureKind, Params, ParamValue, Trial, TrialState
+from tuner.trial import Params, ParamValue, Trial, TrialState
 
 __all__ = ["OptunaAdapter", "quiet"]
 
@@ -245,7 +245,7 @@ class OptunaAdapter(Sampler):
                 self._storage.set_trial_intermediate_value(row, trial.last_step, last)
             self._study.tell(row, state=OptunaState.PRUNED)
         else:
-            invalid = trial.failure is not None and trial.failure.kind is FailureKind.INVALID_PARAMS
+            invalid = trial.failure is not None and trial.failure.kind.blames_params
             self._study.tell(row, state=OptunaState.PRUNED if invalid else OptunaState.FAIL)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from tuner.samplers._encoding import Rows
 from tuner.samplers._tpe_fronts import Fronts
 from tuner.study import trial_seed
-from tuner.trial import FailureKind, Trial, TrialState
+from tuner.trial import Trial, TrialState
 
 __all__ = ["History", "Split"]
 
@@ -152,7 +152,7 @@ class History:
     def _key(self, trial: Trial, losses: list[float]) -> _Key | None:
         number = trial.number
         if trial.state is TrialState.FAIL:
-            invalid = trial.failure is not None and trial.failure.kind is FailureKind.INVALID_PARAMS
+            invalid = trial.failure is not None and trial.failure.kind.blames_params
             return (_INVALID, 0.0, 0.0, number) if invalid else None
         known = bool(losses) and all(map(math.isfinite, losses))
         if trial.violation > 0.0:

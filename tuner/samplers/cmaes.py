@@ -19,7 +19,7 @@ from tuner.samplers._options import at_least
 from tuner.samplers._seen import Seen
 from tuner.space import Categorical
 from tuner.study import trial_seed
-from tuner.trial import FailureKind, Params, Trial, TrialState
+from tuner.trial import Params, Trial, TrialState
 
 __all__ = ["CmaEsSampler"]
 
@@ -183,7 +183,7 @@ class CmaEsSampler(Sampler):
         """What trials are ranked by; None for those that do not count."""
         value = trial.values.get(self._problem.metrics[0].name)
         if trial.state is TrialState.FAIL:
-            invalid = trial.failure is not None and trial.failure.kind is FailureKind.INVALID_PARAMS
+            invalid = trial.failure is not None and trial.failure.kind.blames_params
             return (True, math.inf, 0.0) if invalid else None
         if value is None or not math.isfinite(value) or (trial.state is TrialState.PRUNED and not self._pruned_too):
             return None

@@ -112,7 +112,7 @@ class Sampler(ABC):
     def tell(self, trials: Sequence[Trial]) -> None:  # noqa: B027 -- samplers that do not learn need not override it
         """Learn of finished trials: COMPLETE with values, PRUNED with the last reported values and ``last_step``, FAIL.
 
-        Of those that failed, ``INVALID_PARAMS`` says something about the parameters; the others do not.
+        Of those that failed, some say something about the parameters (``FailureKind.blames_params``); the others do not.
         """
 
     def report(self, trial: int, step: int, values: Mapping[str, float]) -> None:  # noqa: B027 -- few need it
