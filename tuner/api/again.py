@@ -26,8 +26,8 @@ def check_same(before: StudySpec, now: StudySpec) -> None:
     different += ["objective"] if _elsewhere(before.objective) != _elsewhere(now.objective) else []
     if different:
         raise StudyExists(
-            f"the store holds a study called {now.name!r} already, and it has another {', another '.join(different)}",
-            hint=f"--name gives this one a name of its own; `tuner show {now.name}` shows what is there",
+            f"the store holds a study called {now.name!r} already, which differs from this sweep in {', '.join(different)}",
+            hint=f"`--name` gives this one a name of its own; `tuner show {now.name}` shows what is there",
         )
 
 

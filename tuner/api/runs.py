@@ -21,6 +21,7 @@ from tuner.api.sampling import CONTINUING, build_sampler, check_training, with_f
 from tuner.api.signals import Interrupts, terminable
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
+from tuner.cluster.address import parse_address
 from tuner.core.actions import Close
 from tuner.core.events import Event, Informed, StudyOpened, StudyResumed
 from tuner.core.ports import Executor, FinalModel, Objective, Pruner, Sampler, Store, StudyLog
@@ -326,6 +327,8 @@ def _executor(spec: PluginSpec, address: str | None) -> Executor:
                 f"executor {spec.type!r} has no address", path="address", got=address, expected="executor: ray"
             )
         spec = PluginSpec("ray", {**spec.options, "address": address})
+    if spec.type == "ray" and isinstance(spec.options.get("address"), str):
+        parse_address(spec.options["address"])  # what is no address is said before the data are read
     return cast(Executor, plugins.build("executor", spec))
 
 

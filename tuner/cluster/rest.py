@@ -57,8 +57,8 @@ def dashboard_url(text: str) -> str:
     Raises:
         ClusterUnreachable: It is none of these.
     """
-    address = text.strip().rstrip("/")
-    scheme, separator, rest = address.partition("://")
+    address = text.strip()
+    scheme, separator, _ = address.partition("://")
     if separator and scheme in ("http", "https"):
         try:
             parts = urllib.parse.urlsplit(address)
@@ -67,12 +67,12 @@ def dashboard_url(text: str) -> str:
             usable = False
         if not usable:
             raise ClusterUnreachable(f"{text!r} is no address of a Ray dashboard", hint=_HINT)
-        return address
+        return address.rstrip("/")
     if separator:
         what = "ray:// is Ray Client, which tuner does not use" if scheme == "ray" else f"it needs no {scheme}://"
         raise ClusterUnreachable(f"{text!r} is no address of a Ray dashboard: {what}", hint=_HINT)
     try:
-        return f"http://{parse_address(rest or address)}"
+        return f"http://{parse_address(address)}"
     except ClusterUnreachable as error:
         raise ClusterUnreachable(error.message, hint=_HINT) from error
 
