@@ -11,7 +11,9 @@ import pytest
 
 from tuner.core.actions import Stop
 from tuner.errors import InvalidParams, TrialPruned
+from tuner.resources import Resources
 from tuner.trial import Completed, Failed, FailureKind, Pruned
+from tuner.worker.memory import take_base
 
 PRUNE = Stop(3, 2, "worse than the median")
 TIMEOUT = Stop(3, 2, "ran longer than 10 s", prune=False, timeout=True)
@@ -199,6 +201,40 @@ def test_libraries_that_run_out_of_gpu_memory_are_known_by_name(bench):
         """As in torch."""
 
     assert failure(bench.run(raiser(OutOfMemoryError("GPU 0")))).kind is FailureKind.OUT_OF_MEMORY
+
+
+def test_an_error_that_was_raised_from_one_of_memory_is_one(bench):
+    def wrapped(params, context):
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise ValueError("the fit failed") from error
+
+    def clumsy(params, context):
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise KeyError("the smaller batch has no name")  # noqa: B904 -- this is what is tested
+
+    assert failure(bench.run(wrapped)).kind is FailureKind.OUT_OF_MEMORY
+    assert failure(bench.run(clumsy)).kind is FailureKind.RAISED
+
+
+@pytest.mark.parametrize(("above_mib", "kind"), [(8, FailureKind.OUT_OF_MEMORY), (500, FailureKind.RAISED)])
+def test_a_pool_whose_process_was_killed_ran_out_of_memory_if_it_was_above_the_grant(bench, above_mib, kind):
+    class TerminatedWorkerError(Exception):
+        """As in joblib."""
+
+    def fit(params, context):
+        assert len(bytearray(64 << 20))
+        raise TerminatedWorkerError("SIGKILL(-9)")
+
+    grant = Resources(1, 0, take_base() / 2**20 + above_mib)
+    assert failure(bench.run(fit, grant=grant)).kind is kind
+
+
+def test_what_came_to_the_worker_for_the_attempt_is_told(bench):
+    assert bench.run(lambda params, context: 1.0, received_mib=12.5).usage.received_mib == 12.5
 
 
 def test_the_traceback_begins_at_the_users_code(bench):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import types
 
 import numpy as np
 import pytest
 import threadpoolctl
 
 from tuner.resources import Resources
-from tuner.worker.bounds import THREAD_VARIABLES, apply_bounds, release_bounds
+from tuner.worker.bounds import THREAD_VARIABLES, apply_bounds, release_bounds, thread_variables
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +39,30 @@ def test_child_processes_and_loaded_pools_get_the_threads_that_were_granted(cpu,
 def test_no_cpu_granted_means_no_bound():
     apply_bounds(Resources(0, 0, 0))
     assert not [name for name in THREAD_VARIABLES if name in os.environ]
+
+
+def test_libraries_with_a_number_of_their_own_are_told(monkeypatch):
+    torch, numba = types.ModuleType("torch"), types.ModuleType("numba")
+    told = []
+    torch.set_num_threads = lambda n: told.append(("torch", n))  # type: ignore[attr-defined]
+    numba.set_num_threads = lambda n: told.append(("numba", n))  # type: ignore[attr-defined]
+    numba.config = types.SimpleNamespace(NUMBA_NUM_THREADS=2)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "numba", numba)
+    apply_bounds(Resources(4, 0, 0))
+    assert told == [("torch", 4), ("numba", 2)]
+    assert "NUMBA_NUM_THREADS" not in os.environ  # it raises when that changes under it
+    assert thread_variables(4)["NUMBA_NUM_THREADS"] == "4"
+
+
+def test_a_pool_that_was_loaded_with_one_thread_grows_with_the_grant():
+    code = (
+        "from tuner.worker.bounds import apply_bounds; from tuner.resources import Resources; apply_bounds(Resources(1))\n"
+        "import numpy, threadpoolctl; numpy.ones((9, 9)) @ numpy.ones((9, 9)); apply_bounds(Resources(2))\n"
+        "print({p['num_threads'] for p in threadpoolctl.threadpool_info() if p['user_api'] == 'blas'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "{2}\n"
 
 
 def test_gpus_are_hidden_without_a_grant_and_shown_again_with_one(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -15,17 +16,24 @@ THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
 )
+_PROGRAMS_ONLY = ("NUMBA_NUM_THREADS",)
+"""Numba raises when it finds this changed in a process where it has begun, so it is set for other processes only."""
 _GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
-_POOL_LIBRARIES = ("numpy", "scipy", "sklearn", "torch", "xgboost", "lightgbm", "numba")
+_POOL_LIBRARIES = ("numpy", "scipy", "sklearn", "torch", "xgboost", "lightgbm", "catboost", "numba")
 
 
 def thread_variables(cpu: float) -> dict[str, str]:
     """Environment variables that bound a program's threads to ``cpu`` (at least one thread); empty for no CPU at all."""
-    return dict.fromkeys(THREAD_VARIABLES, str(max(1, int(cpu)))) if cpu > 0 else {}
+    return dict.fromkeys((*THREAD_VARIABLES, *_PROGRAMS_ONLY), str(max(1, int(cpu)))) if cpu > 0 else {}
 
 
 class _Bounds:
@@ -60,8 +68,9 @@ def apply_bounds(grant: Resources) -> None:
     wanted = (threading.get_ident(), grant.cpu, grant.gpu > 0)
     if wanted == _bounds.applied:
         return
-    for name, value in thread_variables(grant.cpu).items():
-        _bounds.set(name, value)
+    if grant.cpu > 0:
+        for name in THREAD_VARIABLES:
+            _bounds.set(name, str(max(1, int(grant.cpu))))
     if grant.gpu <= 0:
         _bounds.set(_GPU_VARIABLE, "")
     elif os.environ.get(_GPU_VARIABLE) == "" and _GPU_VARIABLE in _bounds.environment:
@@ -76,6 +85,13 @@ def _bound_pools(n_threads: int) -> None:
 
     limits = threadpoolctl.threadpool_limits(limits=n_threads)
     _bounds.pools = _bounds.pools or limits  # the first one remembers what was before us
+    torch, numba = sys.modules.get("torch"), sys.modules.get("numba")
+    with contextlib.suppress(Exception):  # half imported, or of a version that has other names
+        if torch is not None:
+            torch.set_num_threads(n_threads)  # its own number besides OpenMP's
+    with contextlib.suppress(Exception):
+        if numba is not None:
+            numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))  # it never has more than at its start
 
 
 def release_bounds() -> None:

@@ -79,6 +79,7 @@ class Bench:
 
     base: Path
     link: RecordingLink = field(default_factory=RecordingLink)
+    grant: Resources = field(default_factory=lambda: Resources(1, 0, 512))
 
     def write(self, name: str, text: str, executable: bool = False) -> Path:
         path = self.base / name
@@ -105,7 +106,7 @@ class Bench:
         study = study or spec()
         self.link = link or RecordingLink(stop_at=stop_at, on_log=on_log)
         objective = self.objective(command, study=study, **options)
-        start = Start(4, 1, values, Resources(1, 0, 512), lane=0, seed=99)
+        start = Start(4, 1, values, self.grant, lane=0, seed=99)
         return run_attempt(objective, start, study.metrics, self.link, self.base / "scratch")
 
     def shell(self, script: str, **rest: Any) -> AttemptResult:

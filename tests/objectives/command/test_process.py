@@ -17,7 +17,7 @@ from tuner.core.actions import Start, Stop
 from tuner.objectives import _command_exit
 from tuner.resources import Resources
 from tuner.trial import Completed, Failed, FailureKind, Pruned
-from tuner.worker import meter, run_attempt
+from tuner.worker import run_attempt, sampler, take_base
 
 
 def test_an_exit_code_is_a_failure_with_the_last_lines(bench):
@@ -261,8 +261,22 @@ def test_the_guard_is_started_again_when_somebody_has_killed_it(bench):
     assert guard()._shell is not shell
 
 
+GROWN = "import os, signal; block = bytearray(200 << 20); import time; time.sleep(0.4); os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.parametrize(("above", "kind"), [(50, FailureKind.OUT_OF_MEMORY), (500, FailureKind.COMMAND_EXIT)])
+def test_a_program_that_is_killed_above_its_grant_ran_out_of_memory(bench, monkeypatch, above, kind):
+    monkeypatch.setattr(sampler, "_current", None)
+    bench.grant = Resources(1, 0, take_base() / 2**20 + above)
+    outcome = bench.run([sys.executable, "-c", GROWN]).outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is kind
+
+
 def test_usage_counts_the_program(bench, monkeypatch):
-    monkeypatch.setattr(meter, "_current", None)  # what the samples of other tests have cost would be earned back first
+    monkeypatch.setattr(
+        sampler, "_current", None
+    )  # what the samples of other tests have cost would be earned back first
     bench.write(
         "work.py",
         """
