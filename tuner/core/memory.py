@@ -1,17 +1,38 @@
 """How much memory an attempt will need, learned online from what earlier ones used.
 
-First form: ridge regression in the logarithm of memory, and a margin that is a quantile of the latest errors.
+The logarithm of memory, less most of the least that was seen (the worker's base), is a function of the parameters that a
+``GaussianProcess`` learns. The margin comes from the model's own recent errors, as in conformal prediction (Vovk, Gammerman
+and Shafer 2005): a high quantile of the errors made on attempts as they came in, and of those of leaving one out. Deviations:
+errors are pooled over attempts that are not quite exchangeable; while few are known the margin is wider than that; and it is
+never below a floor nor above a multiple of the prediction.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.space import Categorical, Constant, Float, Int, SearchSpace
+from tuner.core._gaussian import GaussianProcess
+from tuner.core._inputs import Inputs
+from tuner.space import SearchSpace
 from tuner.trial import Params
 
 __all__ = ["MemoryForecast", "MemoryModel"]
+
+WINDOW = 80  # attempts that the model keeps when it is fitted anew
+SLACK = 16  # attempts that it takes on top of them before it is
+EAGER = 200  # attempts of which every one is learned; later every eighth, and those that surprise
+SELDOM = 8
+GROWTH = 0.15  # the model is fitted anew when it has learned so many more, of those it knew
+BASE = 0.9  # share of the least memory seen that is taken for the base
+QUANTILE = 0.975  # of errors, that the margin covers
+RECENT = 48  # errors of attempts as they came in that count
+LEAST_SHARE, LEAST_MIB = 0.03, 8.0  # the margin's floor
+MOST = 2.0  # of the prediction, that is granted at most
+UNSEEN = 0.4  # added to the margin, in the logarithm, where a category was never seen
+BEYOND = 0.25  # what an attempt that ran out of memory is taken to have needed more, in the logarithm, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +52,22 @@ class MemoryForecast:
     error: float
 
 
+@dataclass(slots=True)
+class _Seen:
+    """One attempt: inputs but for the step, its step, its memory, and whether that is only what it had when it was ended."""
+
+    row: list[float]
+    step: int | None
+    whole_mib: float
+    censored: bool
+
+
 class MemoryModel:
-    """Predicts the whole memory of attempts from their parameters.
+    """Predicts the whole memory of attempts from their parameters and the step that they will reach.
+
+    How memory depends on the step is learned like any parameter's influence, and predictions are for the furthest step that
+    was seen, so that attempts which were pruned early do not make it look small. An attempt that ran out of memory counts as
+    one that needed more than it had, until one with the same parameters tells how much.
 
     Args:
         space: What the parameters mean.
@@ -42,12 +77,16 @@ class MemoryModel:
     """Attempts to learn from before it says anything."""
 
     def __init__(self, space: SearchSpace) -> None:
-        self._columns = [(name, d) for name, d in space.items() if not isinstance(d, Constant)]
-        width = 1 + sum(len(d.choices) if isinstance(d, Categorical) else 1 for _, d in self._columns)
-        self._weights = [0.0] * width
-        self._cover = [[(100.0 if i == 0 else 1.0) if i == j else 0.0 for j in range(width)] for i in range(width)]
-        self._errors: list[float] = []
-        self._n = 0
+        self._inputs = Inputs(space)
+        self._process = GaussianProcess(self._inputs.width + 1)
+        self._known: list[_Seen] = []
+        self._base_mib = 0.0
+        self._furthest = 0
+        self._n = 0  # attempts seen
+        self._n_since = 0  # attempts learned since the last fit
+        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._left_out: list[float] = []
+        self._margin = self._usual = 0.0
 
     def observe(self, params: Params, step: int | None, whole_memory_mib: float, *, censored: bool = False) -> None:
         """An attempt with these parameters used so much.
@@ -55,44 +94,119 @@ class MemoryModel:
         Args:
             params: The trial's.
             step: The last step it reached; None when it has none.
-            whole_memory_mib: Its peak, the worker's base included.
+            whole_memory_mib: Its peak, the worker's base included; what is not above 0 is ignored.
             censored: Whether it was ended for want of memory, so that it needs more than that.
         """
-        row, y = self._encode(params), math.log(max(whole_memory_mib, 1.0)) + (math.log(1.5) if censored else 0.0)
-        error = y - sum(w * x for w, x in zip(self._weights, row, strict=True))
-        if self._n >= self.FIRST - 1:
-            self._errors = [*self._errors[-63:], error]
-        gain = [sum(c * x for c, x in zip(line, row, strict=True)) for line in self._cover]
-        total = 0.05 + sum(g * x for g, x in zip(gain, row, strict=True))
-        for i, g in enumerate(gain):
-            self._weights[i] += g * error / total
-            line = self._cover[i]
-            self._cover[i] = [c - g * h / total for c, h in zip(line, gain, strict=True)]
+        if not 0.0 < whole_memory_mib < math.inf:
+            return
+        seen = _Seen(self._inputs.row(params), step, whole_memory_mib, censored)
         self._n += 1
+        surprise = self._judge(seen)
+        self._inputs.see(params)
+        further = step is not None and step > self._furthest
+        self._furthest = max(self._furthest, step or 0)
+        if self._n > EAGER and self._n % SELDOM and not surprise:
+            return
+        replaced = self._learn(seen)
+        outside = whole_memory_mib <= self._base_mib * 1.01 and not censored
+        if replaced or further or outside or self._due():
+            self._fit()
+        elif self._process.n:
+            self._process.add(self._row(seen), self._target(seen))
 
     def predict(self, params: Params) -> MemoryForecast | None:
-        """What an attempt with these parameters will need; None while too little is known."""
+        """What an attempt with these parameters will need; None while fewer than ``FIRST`` have been seen."""
         if self._n < self.FIRST:
             return None
-        expected = sum(w * x for w, x in zip(self._weights, self._encode(params), strict=True))
-        errors = sorted(self._errors)
-        margin = max(0.03, errors[min(len(errors) - 1, int(0.97 * len(errors)))] + 0.5 / self._n)
-        usual = sorted(map(abs, errors))[len(errors) // 2]
-        return MemoryForecast(math.exp(expected), math.exp(expected + margin), self._n, math.expm1(usual))
+        above = self._process.mean([*self._inputs.row(params), 0.0])
+        margin = self._margin + (UNSEEN if self._inputs.unseen(params) else 0.0)
+        expected = self._base_mib + _exp(above)
+        grant = min(self._base_mib + _exp(above + margin), expected * MOST)
+        grant = max(grant, expected * (1.0 + LEAST_SHARE), expected + LEAST_MIB)
+        return MemoryForecast(expected, grant, self._n, math.expm1(self._usual))
 
-    def _encode(self, params: Params) -> list[float]:
-        row = [1.0]
-        for name, d in self._columns:
-            value = params.get(name)
-            if isinstance(d, Categorical):
-                row += [1.0 if name in params and type(value) is type(c) and value == c else 0.0 for c in d.choices]
-            elif isinstance(value, int | float):
-                row.append(_placed(d, float(value)))
-            else:
-                row.append(0.0)
-        return row
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def _learn(self, seen: _Seen) -> bool:
+        """Keep an attempt; whether it says what one that ran out of memory would have needed."""
+        before = len(self._known)
+        self._known = [old for old in self._known if not (old.censored and old.row == seen.row)]
+        self._known.append(seen)
+        self._n_since += 1
+        return len(self._known) <= before
+
+    def _due(self) -> bool:
+        n = len(self._known)
+        return self._n >= self.FIRST and (
+            not self._process.n or n >= WINDOW + SLACK or self._n_since >= GROWTH * min(n, WINDOW)
+        )
+
+    def _fit(self) -> None:
+        """Choose the base, fit the process anew, and look at its errors."""
+        self._n_since = 0
+        del self._known[:-WINDOW]
+        self._base_mib = BASE * min(seen.whole_mib for seen in self._known)
+        rows = [self._row(seen) for seen in self._known]
+        targets = [self._target(seen) for seen in self._known]
+        self._process.fit(rows, targets)
+        errors = self._process.left_out()
+        self._left_out = [e for e, seen in zip(errors, self._known, strict=True) if not seen.censored]
+        self._measure()
+
+    def _row(self, seen: _Seen) -> list[float]:
+        """Inputs with the step last: 0 for the furthest, below for earlier ones; no step is the furthest."""
+        if seen.step is None:
+            return [*seen.row, 0.0]
+        return [*seen.row, 0.5 * math.log((1.0 + max(0, seen.step)) / (1.0 + self._furthest))]
+
+    def _target(self, seen: _Seen) -> float:
+        target = math.log(max(seen.whole_mib - self._base_mib, 1e-3 * seen.whole_mib))
+        if not seen.censored:
+            return target
+        return max(target + BEYOND, self._process.mean(self._row(seen)) if self._process.n else target)
+
+    # -- errors -----------------------------------------------------------------------------------------------------
+
+    def _judge(self, seen: _Seen) -> bool:
+        """Note by how much the model was wrong of an attempt; whether that was more than usual."""
+        if not self._process.n:
+            return True
+        target = math.log(max(seen.whole_mib - self._base_mib, 1e-3 * seen.whole_mib))
+        error = target - self._process.mean(self._row(seen))
+        if seen.censored:
+            error = max(error, 0.0) + BEYOND
+        self._recent.append(error)
+        surprise = error > self._margin or seen.censored
+        if surprise or self._n < EAGER or not self._n % SELDOM:
+            self._measure()
+        return surprise
+
+    def _measure(self) -> None:
+        """The margin from the errors: their quantile, and more while they are few."""
+        errors = sorted([*self._recent, *self._left_out])
+        n = len(errors)
+        if n == 0:
+            self._margin, self._usual = 0.7, 0.5
+            return
+        place = math.ceil(QUANTILE * (n + 1))
+        top = errors[min(place, n) - 1]
+        if place > n:
+            top += max(0.0, errors[-1] - errors[0]) / n
+        targets = [self._target(seen) for seen in self._known]
+        self._margin = max(0.0, top, 3.0 * _spread(targets) / (len(self._known) + 3.0) if n < RECENT else 0.0)
+        self._usual = self._share() * sorted(map(abs, errors))[n // 2]
+
+    def _share(self) -> float:
+        """The part of memory above the base, of the whole: errors there matter so much less."""
+        wholes = sorted(seen.whole_mib for seen in self._known)
+        middle = wholes[len(wholes) // 2]
+        return (middle - self._base_mib) / middle
 
 
-def _placed(d: Float | Int, value: float) -> float:
-    low, high = (math.log(d.low), math.log(d.high)) if d.log else (d.low, d.high)
-    return (2 * ((math.log(value) if d.log else value) - low) / (high - low) - 1) if high > low else 0.0
+def _exp(value: float) -> float:
+    return math.exp(min(value, 60.0))
+
+
+def _spread(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / len(values))
