@@ -17,6 +17,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Sweeps": {
         "init": "Write a commented sweep file for a table, ready to run.",
         "validate": "Check a sweep file, its data and its search space, and run nothing.",
+        "plan": "Say how long a sweep will take, what it will cost and how full its nodes will be, on several clusters.",
         "run": "Run a sweep file to its end and save the best model.",
         "resume": "Take an interrupted study up where it stopped.",
         "submit": "Run a sweep file as a job on a Ray cluster, or take its study up again there.",
@@ -30,6 +31,7 @@ VERBS: dict[str, dict[str, str]] = {
         "show": "Show everything about a study, or about one trial of it.",
         "explain": "Say in plain words why a trial, or the whole study, went as it did.",
         "logs": "Print what a trial printed.",
+        "nodes": "List the nodes of a study: what they offer, what runs there, and which are quarantined and why.",
     },
     "Results": {
         "export": "Write a study's trials to a file for other programs.",
