@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     first, n = config.getoption("--swarm-first-seed"), config.getoption("--swarm-seeds")
     return f"swarm seeds: {first} to {first + n - 1}"
+
+
+@pytest.fixture(scope="session")
+def nvml_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a library of GPU figures that a test makes up: for a program's LD_LIBRARY_PATH (see the C file)."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs Linux and a C compiler")
+    folder = tmp_path_factory.mktemp("nvml")
+    source = Path(__file__).parent / "worker" / "fake_nvml.c"
+    name = "libnvidia-ml.so.1"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-o", folder / name, source], check=True, timeout=60
+    )
+    return folder
 
 
 @pytest.fixture(scope="session")

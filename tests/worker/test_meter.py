@@ -242,7 +242,7 @@ def test_one_thread_samples_all_attempts_of_a_process():
 
 class FakeMemory:
     def __init__(self, used: int) -> None:
-        self.used = used
+        self.used, self.total = used, 16_000 << 20
 
 
 class FakeProcess:

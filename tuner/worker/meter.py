@@ -157,6 +157,7 @@ class UsageMeter:
             base_memory_mib=self._base / _MIB,
             mean_memory_mib=max(0.0, (mean - self._base) / _MIB),
             threads=self._threads.most,
+            gpu_memory_mib=self._gpu.memory_mib if self._gpu else None,
         )
 
     def _biggest_reaped(self, reaped: resource.struct_rusage, own_peak: int) -> int:
