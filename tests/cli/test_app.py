@@ -68,7 +68,7 @@ def test_a_beginning_of_a_verb_is_enough(tuner, digits):
 
 def test_an_ambiguous_beginning_names_what_it_may_be(tuner):
     answer = tuner("s", exit_code=2)
-    assert "'s' may be status, show or spaces: write more of it." in answer.stderr
+    assert "'s' may be submit, status, show or spaces: write more of it." in answer.stderr
 
 
 def test_an_unknown_verb_is_answered_with_the_nearest(tuner):

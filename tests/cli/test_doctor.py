@@ -118,3 +118,26 @@ def test_a_folder_that_cannot_be_written_fails(tmp_path):
 def test_ray_starts_and_runs_a_trial(tuner):
     answer = tuner("doctor", "--ray")
     assert any(line.startswith("ok    Ray  ") and "ran a trial in" in line for line in answer.lines)
+
+
+def test_a_cluster_is_looked_at_too(tuner, monkeypatch):
+    from tuner.cli import _cluster_check
+    from tuner.cluster.rest import Head
+
+    answers = {
+        "/api/jobs/": [{}],
+        "/api/cluster_status": {"data": {"clusterStatus": {"loadMetricsReport": {"usage": {"CPU": [0.0, 6.0]}}}}},
+    }
+    monkeypatch.setattr(_cluster_check.Dashboard, "get", lambda self, path: answers[path])
+    monkeypatch.setattr(_cluster_check, "find_dashboard", lambda address: Head("http://h:1", "2.1.0", "3.9.9", False))
+    found = by_name(_cluster_check.cluster("h:1"))
+    assert found["cluster"].found == "http://h:1 lets us in, and knows 1 job"
+    assert found["cluster's room"].found == "6 CPU"
+    assert (found["cluster's versions"].level, found["cluster's token"].level) == ("warn", "warn")
+    assert "Ray 2.1.0, Python 3.9.9; here are Ray " in found["cluster's versions"].found
+
+
+def test_a_cluster_that_does_not_answer_fails_with_its_mend(tuner):
+    answer = tuner("doctor", "--address", "127.0.0.1:1", exit_code=1)
+    line = next(line for line in answer.lines if "no dashboard answers at http://127.0.0.1:1" in line)
+    assert line.split()[:2] == ["fail", "cluster"]
