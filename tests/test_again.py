@@ -41,7 +41,7 @@ def place(tmp_path, monkeypatch):
         options = RunOptions(store=f"sqlite:///{tmp_path}/t.db", executor=PluginSpec("inline"), if_exists="resume")
         return run_sweep(load(where / "sweep.yaml", overrides), options)
 
-    run.folder = folder
+    run.folder = folder  # type: ignore[attr-defined]
     return run
 
 
@@ -83,7 +83,7 @@ def test_what_may_change_is_told_from_what_may_not(place):
 
 def test_sigterm_closes_what_was_opened_and_its_handler_goes_again():
     before = signal.getsignal(signal.SIGTERM)
-    closed = []
+    closed: list[bool] = []
 
     def terminated():
         with ExitStack() as stack:

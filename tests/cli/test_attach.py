@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from tuner.api.stores import open_store
@@ -78,25 +81,28 @@ class _Cluster:
 
 
 def test_the_latest_job_of_a_study_is_followed():
-    cluster = _Cluster("adult", "digits", "adult", "adult-2")
+    cluster: Any = _Cluster("adult", "digits", "adult", "adult-2")
     assert attach._job_of(cluster, "adult").job_id == "tuner-adult-2"
     assert attach._job_of(cluster, "dig").job_id == "tuner-digits-1"
     assert attach._job_of(cluster, "@latest").job_id == "tuner-adult-2-3"
 
 
 def test_a_study_that_no_job_ran_is_told_with_those_that_did():
+    cluster: Any = _Cluster("adult", "digits")
     with pytest.raises(StudyNotFound) as caught:
-        attach._job_of(_Cluster("adult", "digits"), "other")
+        attach._job_of(cluster, "other")
     assert caught.value.hint == "there are: digits, adult"
+    cluster = _Cluster("adult-1", "adult-2")
     with pytest.raises(StudyNotFound, match="several"):
-        attach._job_of(_Cluster("adult-1", "adult-2"), "adult")
+        attach._job_of(cluster, "adult")
 
 
 def test_a_home_folder_over_there_is_not_taken_for_the_one_here(digits, capsys):
     job = _Cluster("digits").jobs[0]
-    at_home = Job(**{f: getattr(job, f) for f in Job.__slots__} | {"environment": {"TUNER_STORE": "sqlite:///~/x.db"}})
+    at_home = replace(job, environment={"TUNER_STORE": "sqlite:///~/x.db"})
     assert attach._readable(at_home, None) is None
-    shared = Job(**{f: getattr(job, f) for f in Job.__slots__} | {"environment": {"TUNER_STORE": digits.url}})
-    assert attach._readable(shared, None).name == "digits"
+    shared = attach._readable(replace(job, environment={"TUNER_STORE": digits.url}), None)
+    assert shared is not None
+    assert shared.name == "digits"
     assert attach._readable(job, "nonsense://x") is None
     assert "this is the job's log" in capsys.readouterr().err

@@ -128,7 +128,7 @@ def test_a_cluster_is_looked_at_too(tuner, monkeypatch):
         "/api/jobs/": [{}],
         "/api/cluster_status": {"data": {"clusterStatus": {"loadMetricsReport": {"usage": {"CPU": [0.0, 6.0]}}}}},
     }
-    monkeypatch.setattr(_cluster_check.Dashboard, "get", lambda self, path: answers[path])
+    monkeypatch.setattr("tuner.cluster.rest.Dashboard.get", lambda self, path: answers[path])
     monkeypatch.setattr(_cluster_check, "find_dashboard", lambda address: Head("http://h:1", "2.1.0", "3.9.9", False))
     found = by_name(_cluster_check.cluster("h:1"))
     assert found["cluster"].found == "http://h:1 lets us in, and knows 1 job"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ class _Client:
 @pytest.mark.parametrize("breaks_after", [0, 3, 5, 12])
 def test_a_log_is_told_once_and_whole_though_the_connection_breaks(monkeypatch, breaks_after):
     monkeypatch.setattr(jobs, "_LOOK_EVERY_S", 0.0)
-    followed = jobs.Jobs.__new__(jobs.Jobs)
+    followed: Any = jobs.Jobs.__new__(jobs.Jobs)
     followed.head, followed._client = (
         SimpleNamespace(url="http://head:8265"),
         _Client("one\ntwo\nthree\n", breaks_after),
@@ -113,7 +114,7 @@ def test_a_log_is_told_once_and_whole_though_the_connection_breaks(monkeypatch, 
 def test_a_cluster_that_is_gone_is_given_up(monkeypatch):
     monkeypatch.setattr(jobs, "_LOOK_EVERY_S", 0.0)
     monkeypatch.setattr(jobs, "_GIVE_UP_S", 0.05)
-    followed = jobs.Jobs.__new__(jobs.Jobs)
+    followed: Any = jobs.Jobs.__new__(jobs.Jobs)
 
     def gone(job_id):
         raise ConnectionError

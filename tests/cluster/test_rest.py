@@ -8,6 +8,8 @@ import socket
 import socketserver
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,15 @@ ANSWERS = {
 }
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    answers: Mapping[str, Any]
+    token: str | None
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+
     def do_GET(self):
         answer = self.server.answers.get(self.path)
         given = self.headers.get("Authorization")
@@ -48,8 +58,7 @@ def serve(monkeypatch):
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
 
     def start(answers=ANSWERS, token=TOKEN):
-        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler)
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), _Handler)
         server.answers, server.token = answers, token
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
