@@ -25,7 +25,7 @@ import ray
 from tuner.cluster.connect import Cluster, ClusterOptions, result_of, start_in_background
 from tuner.cluster.mailbox import open_mailbox
 from tuner.cluster.nodes import draining_nodes
-from tuner.cluster.objects import publish, session_folder
+from tuner.cluster.objects import publish, session_folder, size_mib
 from tuner.cluster.outcomes import failure_of
 from tuner.cluster.tasks import TaskKinds, begin_gang, end_gang
 from tuner.cluster.wire import Batch, Key, LogPart, Returned, Setup, pack, unpack
@@ -426,7 +426,8 @@ class RayExecutor(Executor):
 
 def _setup_of(reference: Any, spec: StudySpec, keeper: Any, mark: str | None) -> Setup:
     """What worker processes of the study will ask for."""
-    return Setup([reference], spec.metrics, [path for path in sys.path if path], keeper, mark)
+    paths = [path for path in sys.path if path]
+    return Setup([reference], spec.metrics, paths, keeper, mark, size_mib(reference))
 
 
 def _as_row(checkpoint: Checkpoint | None) -> tuple[int, str, float] | None:
