@@ -21,7 +21,6 @@ from tuner.core.events import CommandReceived, Event, Informed, NodeJoined, Repo
 from tuner.core.ports import Executor, Sampler, StudyLog, Suggestion
 from tuner.core.scheduler import Scheduler
 from tuner.errors import NoNodeFits
-from tuner.resources import Resources
 from tuner.trial import Attempt, Trial
 
 __all__ = ["Engine", "OnCommit", "replay"]
@@ -228,13 +227,6 @@ class Engine:
         if misfit is not None:
             asked, largest = misfit
             raise NoNodeFits(
-                f"no node can hold one trial: it asks for {_amount(asked)}, the largest node has {_amount(largest)}",
+                f"no node can hold one trial: it asks for {asked}, the largest node has {largest}",
                 hint="ask for less under `resources:`, or run on a larger machine",
             )
-
-
-def _amount(amount: Resources) -> str:
-    parts = [f"{amount.cpu:g} CPU"]
-    parts += [f"{amount.gpu:g} GPU"] if amount.gpu else []
-    parts += [f"{amount.memory_mib:.0f} MiB of memory"] if amount.memory_mib else []
-    return ", ".join(parts)

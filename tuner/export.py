@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from tuner.core.codec import encode_outcome
 from tuner.core.ports import Store, StudyInfo
+from tuner.core.slack import Slack, slack
 from tuner.errors import TunerError, closest
 from tuner.space import Categorical, Constant, Distribution, Int
 from tuner.study import Constraint, Metric
@@ -37,6 +38,7 @@ __all__ = [
     "export",
     "iso_time",
     "report_to_dict",
+    "slack_to_dict",
     "trial_to_dict",
     "trials_frame",
 ]
@@ -214,8 +216,10 @@ def _write_json(store: Store, info: StudyInfo, file: IO[bytes]) -> None:
     }
     trials = store.trials(info.name)
     file.write(b'{"study": ' + _json(head))
+    attempts = store.attempts(info.name)
+    file.write(b',\n"slack": ' + _json(slack_to_dict(attempts)))
     _write_list(file, "trials", (trial_to_dict(trial, info.spec.constraints) for trial in trials))
-    _write_list(file, "attempts", (attempt_to_dict(attempt) for attempt in store.attempts(info.name)))
+    _write_list(file, "attempts", (attempt_to_dict(attempt) for attempt in attempts))
     reports_of = _reports_by_trial(store, info.name, trials)
     _write_list(file, "reports", (report_to_dict(report) for trial in trials for report in reports_of(trial.number)))
     file.write(b"}\n")
@@ -255,6 +259,18 @@ def attempt_to_dict(attempt: Attempt) -> dict[str, Any]:
         "usage": None if attempt.usage is None else asdict(attempt.usage),
         "stop_reason": attempt.stop_reason,
     }
+
+
+def slack_to_dict(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """What attempts were granted and did not use, of what they were granted, before and after their sizes were learned.
+
+    By ``cpu``, ``memory`` and ``gpu``: ``before`` and ``after``, each ``{"share", "attempts"}``, or null where there is none.
+    """
+
+    def plain(found: Slack | None) -> dict[str, float] | None:
+        return None if found is None else {"share": round(found.share, 4), "attempts": found.n}
+
+    return {kind: {"before": plain(s.before), "after": plain(s.after)} for kind, s in slack(attempts).items()}
 
 
 def report_to_dict(report: Report) -> dict[str, Any]:

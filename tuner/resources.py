@@ -22,6 +22,13 @@ class Resources:
     gpu: float = 0.0
     memory_mib: float = 0.0
 
+    def __str__(self) -> str:
+        """For people: ``2 CPU, 1 GPU, 512 MiB of memory``; what is not asked for is left out."""
+        parts = [f"{self.cpu:g} CPU"]
+        parts += [f"{self.gpu:g} GPU"] if self.gpu else []
+        parts += [f"{self.memory_mib:.0f} MiB of memory"] if self.memory_mib else []
+        return ", ".join(parts)
+
     def fits_into(self, other: Resources) -> bool:
         """Whether this amount can be taken out of ``other`` (1e-9 forgives the sums of fractions)."""
         return (

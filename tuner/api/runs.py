@@ -29,7 +29,7 @@ from tuner.core.scheduler import Scheduler
 from tuner.engine import Engine, replay
 from tuner.errors import DataError, NoNodeFits, ObjectiveError, StudyExists, SweepError
 from tuner.study import Limits, PluginSpec, StudySpec
-from tuner.sweep import Sweep
+from tuner.sweep import Sweep, known_types
 from tuner.trial import Attempt, Trial
 
 __all__ = ["Prepared", "prepare", "resume_study", "run_sweep"]
@@ -161,8 +161,9 @@ def resume_study(
         info = find_study(store, name)
         if info.state == "COMPLETE" and not options.limits:
             return Study(info.name, url)
-        _check_changes(info.spec, options.limits)
-        executor = _executor(options.executor or _executor_before(info.provenance), options.address)
+        where = options.executor or _executor_before(info.provenance)
+        _check_changes(info.spec, options.limits, where)
+        executor = _executor(where, options.address)
         stack.callback(executor.close)
         log = store.acquire(info.name)
         # Should it not come to running: a study that had ended has ended still.
@@ -210,6 +211,7 @@ class _Run:
             # Also KeyboardInterrupt: the log says how far it came, and anybody may resume it.
             self._log.close("INTERRUPTED", f"the driver failed: {type(error).__name__}" if str(error) else None)
             raise
+        study.nodes = self._parts.core.nodes
         if self._observer:
             self._observer.closed(study)
         return study
@@ -281,9 +283,9 @@ def _limits(limits: Limits, changes: Mapping[str, Any]) -> Limits:
     return replace(limits, **changes)
 
 
-def _check_changes(spec: StudySpec, changes: Mapping[str, Any]) -> None:
+def _check_changes(spec: StudySpec, changes: Mapping[str, Any], where: PluginSpec) -> None:
     """Limits that a study is resumed with must mean something to it."""
-    if changes.get("cost") is not None and spec.prices is None:
+    if changes.get("cost") is not None and spec.prices is None and not any(t.price_h for t in known_types(where)):
         raise SweepError(
             "the study does not say what running costs", path="limits.cost", hint="limit it by trials, steps or time"
         )

@@ -10,6 +10,7 @@ from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.core import selection
 from tuner.core.events import Checkpointed
 from tuner.core.lineage import Segment, schedule
+from tuner.core.nodes import NodeStanding
 from tuner.core.ports import FinalModel, StudyInfo
 from tuner.errors import TunerError
 from tuner.study import StudySpec
@@ -29,12 +30,14 @@ class Study:
         spec: What was asked for.
         model: The saved model of the run that made this object; None when it made none (see ``model_path``).
         model_error: Why no model could be made although one should have been; None when all is well.
+        nodes: How the nodes did for the run that made this object; empty when none did.
     """
 
     def __init__(
         self, name: str, store: str, *, model: FinalModel | None = None, model_error: str | None = None
     ) -> None:
         self.name, self.store, self.model, self.model_error = name, store, model, model_error
+        self.nodes: Sequence[NodeStanding] = ()
         self._info: StudyInfo | None = None
         self._trials: list[Trial] | None = None
 

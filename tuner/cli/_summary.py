@@ -17,12 +17,14 @@ from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output
 from tuner.cli._output import pairs, print_json, say, short_path
 from tuner.cli._progress import display
+from tuner.cli._sizes import size_rows, sizes_document
 from tuner.cli._standing import standing
 from tuner.dashboard import notes, text
 from tuner.dashboard._display import Display
 from tuner.dashboard.snapshot import Snapshot, headline
 from tuner.export import trial_to_dict
 from tuner.provenance import masked
+from tuner.resources import Resources
 from tuner.trial import FailureKind, Trial, TrialState
 
 __all__ = ["Ending", "conduct", "document", "lines"]
@@ -37,12 +39,14 @@ class Ending:
         elapsed_s: How long it ran.
         cpu_share: Share of the nodes' CPUs that the trials kept busy, 0 to 1; None when it is not known.
         n_cpus: The nodes' CPUs; 0 when not known.
+        total: What the nodes have together; None when it is not known.
     """
 
     study: Study
     elapsed_s: float
     cpu_share: float | None
     n_cpus: float
+    total: Resources | None = None
 
 
 def conduct(
@@ -85,7 +89,7 @@ def _ending(study: Study, last: Snapshot) -> Ending:
     share = None
     if last.total.cpu > 0 and last.session_s > 0:
         share = min(last.cpu_s / (last.session_s * last.total.cpu), 1.0)
-    return Ending(study, last.elapsed_s, share, last.total.cpu)
+    return Ending(study, last.elapsed_s, share, last.total.cpu, last.total if last.total.cpu > 0 else None)
 
 
 def _code(study: Study) -> ExitCode:
@@ -109,6 +113,8 @@ def document(ending: Ending) -> dict[str, Any]:
         "model_error": study.model_error,
         "test": dict(study.model.test) if study.model else {},
         "elapsed_s": round(ending.elapsed_s, 3),
+        "resources": sizes_document(study.spec, study.attempts()),
+        "quarantined": {n.node.node_id: n.quarantined for n in study.nodes if n.quarantined},
     }
 
 
@@ -138,6 +144,7 @@ def lines(ending: Ending) -> list[str]:
         else ""
     )
     rows["time"] = text.duration(ending.elapsed_s) + busy
+    rows |= size_rows(study.spec, attempts, ending.total, study.nodes)
     told += pairs(rows)
     told += [f"note: {note}" for note in notes.notes(study.spec, study.trials)]
     if best is not None:

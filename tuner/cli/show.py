@@ -12,13 +12,13 @@ import typer
 from tuner.api.study import Study, load_study
 from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
 from tuner.cli._output import flat, pairs, print_json, say, show_table
+from tuner.cli._sizes import asked_for, size_rows, sizes_document
 from tuner.cli._spaces import parameter_rows
 from tuner.cli._standing import trial_of
 from tuner.dashboard import text
 from tuner.dashboard.notes import bounds
 from tuner.dashboard.snapshot import headline
 from tuner.export import attempt_to_dict, report_to_dict, trial_to_dict
-from tuner.formula import Formula
 from tuner.study import StudySpec
 from tuner.trial import Attempt, Completed, Failed, Outcome, Report, Trial
 
@@ -48,11 +48,19 @@ def command(
 def _show_study(study: Study, output: Output) -> None:
     info = study.info
     if output is Output.JSON:
-        document = {"study": info.name, "state": info.state, "reason": info.closed_reason, "model": info.model}
+        document: dict[str, Any] = {
+            "study": info.name,
+            "state": info.state,
+            "reason": info.closed_reason,
+            "model": info.model,
+        }
+        document |= {"resources": sizes_document(info.spec, study.attempts())}
         print_json(document | {"spec": info.spec.to_dict(), "provenance": dict(info.provenance)})
         return
     say(f"{info.name}  {info.state}" + (f": {info.closed_reason}" if info.closed_reason else ""))
     for line in pairs(_asked(info.spec), indent="  "):
+        say(line)
+    for line in pairs(size_rows(info.spec, study.attempts()), indent="  "):
         say(line)
     say("parameters")
     show_table(
@@ -82,11 +90,9 @@ def _asked(spec: StudySpec) -> dict[str, str]:
         rows["noisy"] = "yes: the same parameters give different values"
     if spec.prices is not None:
         rows["prices"] = ", ".join(f"{key} {value:g}" for key, value in asdict(spec.prices).items() if value)
-    asked = spec.resources
-    rows["resources"] = ", ".join(
-        f"{key} {'auto' if value is None else value.text if isinstance(value, Formula) else f'{value:g}'}"
-        for key, value in (("cpu", asked.cpu), ("memory_mib", asked.memory_mib), ("gpu", asked.gpu))
-    )
+    rows["resources"] = asked_for(spec.resources)
+    if spec.weight != 1.0:
+        rows["weight"] = f"{spec.weight:g}"
     return rows
 
 
@@ -140,7 +146,7 @@ def _attempt_row(attempt: Attempt) -> tuple[str, ...]:
         datetime.fromtimestamp(began).strftime("%Y-%m-%d %H:%M:%S") if began is not None else "-",
         text.duration(ended - began) if began is not None and ended is not None else "-",
         granted,
-        "-" if usage is None else f"{usage.cpu_s:.1f} CPU s, {text.memory(usage.peak_memory_mib)}",
+        "-" if usage is None else f"{usage.cpu_s:.1f} CPU s, {text.memory(usage.whole_memory_mib)}",
         (attempt.node_id or "-")[:12],
         _outcome(attempt.outcome, attempt.stop_reason),
     )

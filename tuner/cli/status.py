@@ -6,9 +6,11 @@ import time
 from typing import Any
 
 from tuner.api.study import Study, load_study
+from tuner.cli._fold import folded
 from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
 from tuner.cli._output import pairs, print_json, say
+from tuner.cli._sizes import sizes_document
 from tuner.cli._standing import elapsed_s, is_dead, standing, waiting_for
 from tuner.core.selection import feasible
 from tuner.dashboard import notes, text
@@ -25,7 +27,7 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
     info, now_s = study.info, time.time()
     attempts = study.attempts() if info.counts.get("WAITING") else []
     paused = len(notes.paused(study.trials, attempts))
-    ran_s, waits = elapsed_s(info, study.trials, now_s), waiting_for(info, paused)
+    ran_s, waits = elapsed_s(info, study.trials, now_s), _waits(study, paused)
     if output is Output.JSON:
         print_json(
             {
@@ -39,6 +41,7 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
                 **_choice(study),
                 "elapsed_s": round(ran_s, 3),
                 "waiting_for": waits,
+                "resources": sizes_document(info.spec, study.attempts()),
                 "owner": info.owner,
                 "model": info.model,
             }
@@ -62,6 +65,15 @@ def command(name: StudyArgument = "@latest", store: StoreOption = None, output: 
     rows |= {"model": info.model} if info.model else {}
     for line in [*pairs(rows), *(f"note: {note}" for note in notes.notes(info.spec, study.trials))]:
         say(line)
+
+
+def _waits(study: Study, paused: int) -> str | None:
+    """What the study waits for: where nothing runs, the log is asked what exactly."""
+    info = study.info
+    waits = waiting_for(info, paused)
+    if waits is None or info.counts.get("RUNNING") or info.state != "RUNNING" or is_dead(info):
+        return waits
+    return folded(study).waiting_for or waits
 
 
 def _choice(study: Study) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tuner import sweep
 from tuner.api.runs import prepare
 from tuner.cli._options import Output, OutputOption
 from tuner.cli._output import flat, pairs, print_json, remark, say
+from tuner.cli._sizes import asked_for
 from tuner.cli.run import overrides
 from tuner.core.ports import Objective
 from tuner.dashboard.notes import bounds
@@ -66,6 +67,8 @@ def _facts(spec: StudySpec, objective: Objective) -> dict[str, Any]:
         },
         "sampler": spec.sampler.type,
         "pruner": spec.pruner.type,
+        "resources": asked_for(spec.resources),
+        **({"weight": spec.weight} if spec.weight != 1.0 else {}),
         "limits": {name: value for name, value in limits.items() if value is not None},
         "described": objective.describe(),
     }

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from tuner.sweep import _aliases, _overrides
 from tuner.sweep._build import build
+from tuner.sweep._executor import known_types
 from tuner.sweep._first import DEFAULTS_NOTE
 from tuner.sweep._model import Sweep
 from tuner.sweep._pbt import schedule_to_yaml
@@ -28,6 +29,7 @@ __all__ = [
     "SpecArguments",
     "Sweep",
     "build_spec",
+    "known_types",
     "load",
     "parse",
     "parse_duration_s",
