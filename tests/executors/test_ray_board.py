@@ -152,6 +152,14 @@ def test_without_a_grant_or_without_news_nobody_knows_better_than_ray(books):
     assert [books.end(0), books.end(1)] == [NEIGHBOUR, NEIGHBOUR]
 
 
+def test_an_attempt_without_a_limit_whose_worker_vanishes_from_a_short_node_ran_out_of_memory(books):
+    task = books.add(start(0))
+    books.do("hear", seen(task, 5000, short=True), now_s=2.0)
+    books.do("failed", task.number, CRASH, now_s=3.0)
+    assert books.end(0).kind is FailureKind.OUT_OF_MEMORY
+    assert "held 5000 MiB and had no limit, and its node was short" in books.end(0).message
+
+
 def test_last_words_of_a_worker_count_and_not_the_crash_that_follows(books):
     task = books.add(start(0, grant=SIZED), start(1, grant=SIZED))
     words = Failed(FailureKind.OUT_OF_MEMORY, "it held too much")

@@ -14,6 +14,7 @@ OBJECTS_SHARE = 0.1
 LEAST_OBJECTS_MIB, MOST_OBJECTS_MIB = 256.0, 32_768.0
 RESERVE_SHARE = 0.07
 RAY_MIB = 640.0
+_SHARED = "/dev/shm"
 
 
 class Division(NamedTuple):
@@ -29,15 +30,24 @@ def divide_memory(attempts_mib: float | None) -> Division:
     Raises:
         ExecutorError: More is to be offered than the machine has.
     """
-    from ray._private.utils import estimate_available_memory, get_shared_memory_bytes, get_system_memory
+    total, available = _total_and_available()
+    shared = None
+    if os.path.isdir(_SHARED):
+        row = os.statvfs(_SHARED)
+        shared = row.f_bavail * row.f_frsize / _MIB
+    return division_of(attempts_mib, total_mib=total / _MIB, available_mib=available / _MIB, shared_mib=shared)
 
-    shared = get_shared_memory_bytes() if os.path.isdir("/dev/shm") else None
-    return division_of(
-        attempts_mib,
-        total_mib=get_system_memory() / _MIB,
-        available_mib=estimate_available_memory() / _MIB,
-        shared_mib=None if shared is None else shared / _MIB,
-    )
+
+def _total_and_available() -> tuple[float, float]:
+    """Bytes, as Ray sees them: within the limits of a container."""
+    try:
+        from ray._private.utils import estimate_available_memory, get_system_memory
+    except ImportError:  # no public way to ask, so this one may go
+        import psutil
+
+        memory = psutil.virtual_memory()
+        return float(memory.total), float(memory.available)
+    return float(get_system_memory()), float(estimate_available_memory())
 
 
 def division_of(

@@ -439,11 +439,12 @@ def _judged(entry: _Entry, failure: Failed) -> Failed:
     nothing. And of one that the kernel kills nobody learns more than that its process is gone.
     """
     usage, grant_mib = entry.usage, entry.start.grant.memory_mib
-    if usage is None or not grant_mib:
+    if usage is None:
         return failure
-    held = f"when it was heard of last it held {usage.whole_memory_mib:.0f} MiB and was granted {grant_mib:.0f} MiB"
-    above = usage.whole_memory_mib > grant_mib
-    if failure.kind is FailureKind.OUT_OF_MEMORY and not above:
+    granted = f"was granted {grant_mib:.0f} MiB" if grant_mib else "had no limit"
+    held = f"when it was heard of last it held {usage.whole_memory_mib:.0f} MiB and {granted}"
+    above = 0 < grant_mib < usage.whole_memory_mib
+    if failure.kind is FailureKind.OUT_OF_MEMORY and grant_mib and not above:
         return Failed(FailureKind.PREEMPTED, f"{held}: it was not the cause\n\n{failure.message}")
     if failure.kind is FailureKind.WORKER_LOST and (above or entry.node_short):
         short = ", and its node was short of memory" if entry.node_short else ""

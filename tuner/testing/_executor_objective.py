@@ -116,6 +116,12 @@ def _memory(params: Params, context: Context) -> float:
     raise MemoryError("no room for the table")
 
 
+def _hold(params: Params, context: Context) -> float:
+    block = bytearray(int(params["n"] or 0) * (1 << 20))
+    time.sleep(0.2)
+    return float(len(block) > 0)
+
+
 def _exit(params: Params, context: Context) -> float:
     sys.exit(3)
 
@@ -186,6 +192,7 @@ _DEEDS: Mapping[str, Callable[[Params, Context], Mapping[str, float] | float | N
     "nothing": lambda params, context: None,
     "invalid": _invalid,
     "memory": _memory,
+    "hold": _hold,
     "exit": _exit,
     "crash": _crash,
     "kill": _kill,

@@ -176,6 +176,16 @@ class ExecutorTestCase:
         assert usage is not None
         assert 0.1 <= usage.wall_s < 5.0
 
+    def test_memory_is_measured_above_what_the_process_holds_anyway(self, drive: Drive) -> None:
+        drive.finish(drive.start({"do": "hold", "n": 96}, {"do": "hold", "n": 0}))
+        large, small = (drive.of(Finished, trial)[0].usage for trial in (0, 1))
+        assert large is not None
+        assert small is not None
+        assert 90 <= large.peak_memory_mib <= 160
+        assert small.peak_memory_mib <= 48  # what the first one had was given back
+        assert large.base_memory_mib > 10
+        assert large.whole_memory_mib == large.base_memory_mib + large.peak_memory_mib
+
     def test_params_seed_and_grant_arrive_as_they_were_sent(self, drive: Drive) -> None:
         params: Params = {"do": "grant", "int": 3, "float": 0.1 + 0.2, "none": None, "true": True, "text": "größe"}
         outcome = drive.run(params)

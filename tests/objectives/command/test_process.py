@@ -17,7 +17,9 @@ from tuner.core.actions import Start, Stop
 from tuner.objectives import _command_exit
 from tuner.resources import Resources
 from tuner.trial import Completed, Failed, FailureKind, Pruned
+from tuner.worker import guard as guard_module
 from tuner.worker import run_attempt, sampler, take_base
+from tuner.worker.guard import NodeView
 
 
 def test_an_exit_code_is_a_failure_with_the_last_lines(bench):
@@ -271,6 +273,28 @@ def test_a_program_that_is_killed_above_its_grant_ran_out_of_memory(bench, monke
     outcome = bench.run([sys.executable, "-c", GROWN]).outcome
     assert isinstance(outcome, Failed)
     assert outcome.kind is kind
+
+
+def test_a_program_that_endangers_its_node_is_ended_at_once_and_not_asked(bench, monkeypatch):
+    class ShortNode:
+        def view(self, whole_mib):
+            return NodeView(free_mib=100.0, reserve_mib=500.0)
+
+        def tell(self, held_mib, grant_mib):
+            """Nobody listens."""
+
+    monkeypatch.setattr(guard_module, "_node", [ShortNode()])
+    bench.grant = Resources(1, 0, take_base() / 2**20 + 50)
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); b = bytearray(200 << 20); time.sleep(20)"
+    )
+    link = bench.new_link(end_process=lambda outcome, usage: None)
+    result = bench.run([sys.executable, "-c", deaf], link=link)
+    assert isinstance(result.outcome, Failed)
+    assert result.outcome.kind is FailureKind.OUT_OF_MEMORY
+    assert "its node was short of memory" in result.outcome.message
+    assert result.usage.whole_memory_mib > bench.grant.memory_mib
+    assert result.usage.wall_s < 4
 
 
 def test_usage_counts_the_program(bench, monkeypatch):
