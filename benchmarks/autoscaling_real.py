@@ -97,12 +97,12 @@ def drive(address: str, file: str, state: str, short: bool) -> dict[str, Any]:
     steward = Steward("life", 1.0, True, described.types, described.max_nodes)
     times: dict[str, Any] = {}
 
-    def until(ready: Callable[[set[str]], bool], timeout_s: float = 60.0) -> float:
+    def until(ready: Callable[[set[str]], bool], timeout_s: float = 120.0) -> float:
         began_s = time.monotonic()
         while not ready({node.node_id for node in living_nodes() if node.resources.cpu > 0}):
             steward.poll()
             if time.monotonic() - began_s > timeout_s:
-                raise TimeoutError(f"the cluster did not follow; so far: {times}")
+                raise TimeoutError(f"the cluster did not follow; so far: {times}\n{_standing(address, state)}")
             time.sleep(0.1)
         return time.monotonic() - began_s
 
@@ -122,6 +122,17 @@ def drive(address: str, file: str, state: str, short: bool) -> dict[str, Any]:
     steward.close()
     connection.close()
     return times
+
+
+def _standing(address: str, state: str) -> str:
+    """How things stand, for the one who looks for the cause."""
+    import ray
+    from ray.autoscaler.v2.sdk import get_cluster_status
+
+    from tuner.cluster.steward import NAME, NAMESPACE
+
+    asked = ray.get(ray.get_actor(NAME, namespace=NAMESPACE).asked.remote(), timeout=10)
+    return f"asked: {asked}\n{get_cluster_status(address)}\n{Path(state, 'nodes.json').read_text()}"
 
 
 def _last_node(state: str) -> str:

@@ -1,4 +1,4 @@
-"""Reading a cluster file, the one that ``ray up`` takes: which nodes it can start, what they offer and what they cost.
+"""Reading a cluster file, for ``ray up`` or for KubeRay: which nodes it can start, what they offer and what they cost.
 
 Ray's own schema is asked first; then what it lets pass and what would fail hours later is looked for. What Ray's schema has no
 place for is in labels of a node type, which are free text:
@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from tuner.cluster.kuberay import KINDS, worker_groups
 from tuner.cluster.nodes import is_spot
 from tuner.cluster.provider._options import MODULE, MachineOptions
 from tuner.errors import ExecutorError, SweepError, closest
@@ -60,13 +61,18 @@ def read_cluster_file(path: Path) -> ClusterFile:
     """Read and check a cluster file, before anything is started.
 
     Args:
-        path: A file for ``ray up``, or the ``~/ray_bootstrap_config.yaml`` that ``ray up`` leaves on the head.
+        path: A file for ``ray up``, the ``~/ray_bootstrap_config.yaml`` that ``ray up`` leaves on the head, or a manifest of a
+            ``RayCluster`` or a ``RayJob`` for KubeRay.
 
     Raises:
         SweepError: The file cannot be read, or is wrong: with the line, what was expected and what to do.
     """
     source = _Source(path)
     described = source.described
+    if described.get("kind") in KINDS:
+        groups = worker_groups(described, source.fail)
+        name = (described.get("metadata") or {}).get("name", described["kind"])
+        return ClusterFile(str(name), groups, sum(group.max_nodes for group in groups), str(path))
     if _TYPES not in described and described["provider"].get("type") != "local":
         source.fail(
             (), f"there is no {_TYPES}, so Ray's own defaults would be started", expected=f"{_TYPES} and head_node_type"
@@ -102,7 +108,9 @@ class _Source:
                 file=str(path),
                 line=mark.line + 1 if mark else None,
             ) from error
-        if not isinstance(self.described, dict) or not isinstance(self.described.get("provider"), dict):
+        if not isinstance(self.described, dict) or (
+            self.described.get("kind") not in KINDS and not isinstance(self.described.get("provider"), dict)
+        ):
             raise SweepError(
                 "this is no cluster file",
                 file=str(path),
@@ -167,7 +175,10 @@ def _checked_by_ray(source: _Source) -> dict[str, Any]:
     _check_shape(source)
     try:
         with _quiet("ray.autoscaler._private.util"):
-            prepared: dict[str, Any] = prepare_config(copy.deepcopy(source.described))
+            # Ray looks for mounted files while it prepares, and warns of what is right without Docker.
+            mounts = source.described.get("file_mounts", {})
+            prepared: dict[str, Any] = prepare_config(copy.deepcopy({**source.described, "file_mounts": {}}))
+            prepared["file_mounts"] = mounts
             validate_config(prepared)
     except jsonschema.ValidationError as error:
         at: list[str | int] = list(error.absolute_path)
@@ -297,10 +308,11 @@ def _offered(resources: Mapping[str, Any]) -> Resources:
 def _bought_as_spot(node_config: Mapping[str, Any]) -> bool:
     """Whether the machine's own configuration says spot: of AWS, of GCP (both of its words), of Azure."""
     aws = node_config.get("InstanceMarketOptions")
-    gcp = node_config.get("scheduling")
+    scheduling = node_config.get("scheduling") or []
+    gcp = [row for row in (scheduling if isinstance(scheduling, list) else [scheduling]) if isinstance(row, Mapping)]
     azure = node_config.get("azure_arm_parameters")
     return (
         (isinstance(aws, Mapping) and aws.get("MarketType") == "spot")
-        or (isinstance(gcp, Mapping) and (gcp.get("preemptible") is True or gcp.get("provisioningModel") == "SPOT"))
+        or (any(row.get("preemptible") is True or row.get("provisioningModel") == "SPOT" for row in gcp))
         or (isinstance(azure, Mapping) and str(azure.get("priority", "")).lower() == "spot")
     )
