@@ -36,6 +36,11 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._begun or self._new or self.held)
 
+    @property
+    def has_next(self) -> bool:
+        """Whether there may be something to start."""
+        return self._promotes or bool(self._new or self._begun or self.held)
+
     def __len__(self) -> int:
         return len(self._begun) + len(self._new) + len(self.held)
 

@@ -56,7 +56,7 @@ class Lanes:
         number = heapq.heappop(self._free) if self._free else len(self._used)
         lane = self._used[number] = Lane(number, grant, node_id)
         self.in_flight += 1
-        if grant in self._stacks:
+        if self._stacks and grant in self._stacks:
             self._note(lane)
         return lane
 
@@ -94,7 +94,7 @@ class Lanes:
             del self._used[number]
             heapq.heappush(self._free, number)
             self._dead -= lane.node_id is None
-        elif lane.grant in self._stacks:
+        elif self._stacks and lane.grant in self._stacks:
             self._note(lane)
         return lane
 
@@ -152,19 +152,16 @@ class Pace:
     def __init__(self) -> None:
         self._seen = 0
         self._slow_s = 0.0
+        self.depth = 1  # how many attempts a lane may hold now
 
     def observe(self, wall_s: float) -> None:
         """An attempt ran to its end in ``wall_s``."""
         self._seen += 1
         self._slow_s = max(wall_s, self._slow_s * self.DECAY)
+        if self._seen >= self.WARM_UP:
+            self.depth = max(1, min(self.MAX_DEPTH, int(self.BATCH_S / max(self._slow_s, 1e-6))))
 
     def reset(self) -> None:
         """An attempt took its worker down: its lane's neighbours must not pay for the next one."""
         self._slow_s = 1.0
-
-    @property
-    def depth(self) -> int:
-        """How many attempts a lane may hold now."""
-        if self._seen < self.WARM_UP:
-            return 1
-        return max(1, min(self.MAX_DEPTH, int(self.BATCH_S / max(self._slow_s, 1e-6))))
+        self.depth = 1

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tuner.core.gpus import GpuShare
+from tuner.core.lanes import Pace
 from tuner.core.memory import MemoryForecast, MemoryModel
+from tuner.core.steady import Steady
 from tuner.core.threads import Threads
+from tuner.core.trend import Trend
 from tuner.formula import Formula
 from tuner.resources import Resources, Usage
 from tuner.space import SearchSpace
@@ -25,6 +28,7 @@ STEPS = 16  # grants of memory go in steps of a sixteenth of a doubling: 2 % are
 LEAST_MIB = 32.0
 SHORT_S = 0.05  # attempts as short say nothing of a node's speed
 ENOUGH_WALLS = 10
+QUICK_S = Pace.BATCH_S / 2  # attempts as short travel together and are granted alike, so nothing is learned of each
 QUICK_SPARE = 1.25  # above the largest of the latest attempts, where attempts are too short for a prediction each
 
 
@@ -78,7 +82,8 @@ class Sizing:
     def __init__(self, request: ResourceRequest, space: SearchSpace) -> None:
         self._request = request
         self._memory = MemoryModel(space)
-        self._walls = MemoryModel(space)  # the same regression, of milliseconds
+        self._steady = Steady()
+        self._walls = Trend(space)
         self._threads = Threads()
         self._gpus = GpuShare()
         self._offers: tuple[Resources, ...] = ()
@@ -146,7 +151,7 @@ class Sizing:
         most = max((offer.memory_mib for offer in self._offers), default=self._fair_mib)
         if quick and self._largest_wholes:
             return min(most, on_grid(max(self._largest_wholes) * QUICK_SPARE)), None
-        forecast = self._memory.predict(params)
+        forecast = self._steady.forecast or self._memory.predict(params)
         if forecast is None:
             return self._first_memory(1.0), None
         return min(most, on_grid(forecast.grant_mib)), forecast
@@ -178,7 +183,8 @@ class Sizing:
             return  # it says how far it came, not what it needs
         whole = usage.whole_memory_mib
         if self._request.memory_mib is None and whole > 0:
-            self._memory.observe(params, step, whole, censored=out)
+            if out or usage.wall_s >= QUICK_S:
+                self._learn(params, step, whole, out=out)
             self._n_seen += 1
             self._largest_wholes.append(whole)
             if len(self._largest_wholes) > 64:
@@ -190,15 +196,19 @@ class Sizing:
             if not _alike(expected, self.typical):
                 self.typical = expected
 
+    def _learn(self, params: Params, step: int | None, whole: float, *, out: bool) -> None:
+        if not self._steady.observe(params, step, whole, differs=out):
+            for seen in self._steady.hand_over():
+                self._memory.observe(*seen)
+            self._memory.observe(params, step, whole, censored=out)
+
     def slowness(self, params: Params, usage: Usage) -> float | None:
         """How many times longer a complete attempt took than its parameters let expect; None while that is not known."""
         if usage.wall_s < SHORT_S:
             return None
         expected = self._walls.predict(params)
-        self._walls.observe(params, None, usage.wall_s * 1e3)
-        return (
-            usage.wall_s * 1e3 / expected.expected_mib if expected is not None and expected.n >= ENOUGH_WALLS else None
-        )
+        self._walls.observe(params, usage.wall_s)
+        return usage.wall_s / expected if expected and self._walls.n > ENOUGH_WALLS else None
 
     def fits(self, grant: Resources) -> bool:
         """Whether some node, or a kind of node that could come, can hold it."""

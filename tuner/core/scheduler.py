@@ -292,8 +292,9 @@ class Scheduler:
 
     def _fill(self) -> None:
         trials = self._trials
-        while trials.start_next(self._to_start(), self._time.last_at):
-            pass
+        if trials.backlog.has_next:
+            while trials.start_next(self._to_start(), self._time.last_at):
+                pass
         if self._exhausted or trials.backlog.is_blocked or len(trials.backlog) > len(trials.backlog.held):
             return
         want = self._room.n_open - self._outstanding

@@ -108,6 +108,8 @@ class Trials:
             at_s: The time now.
         """
         backlog = self.backlog
+        if not backlog.has_next:
+            return False
         for index, live in enumerate(backlog.held[: 1 if backlog.is_blocked else None]):
             if self._try(live, left, at_s):
                 del backlog.held[index]
