@@ -34,7 +34,11 @@ ROUNDS = 4  # attempts that a place runs at least, so that booting and draining 
 DRAIN_S = 120.0  # a node is paid for after its last attempt until the autoscaler takes it away
 BOOT_S = 90.0  # of a type that says nothing
 HOLD_S = 60.0
-LOOK_S = 5.0  # between two looks while demand does not grow
+LOOK_S, LOOK_SHARE, LOOK_MOST_S = (
+    5.0,
+    0.05,
+    30.0,
+)  # between two looks while demand does not grow: a share of an attempt's time
 HALF_LIFE_S = 3600.0  # of what is known of a type's losses
 
 
@@ -124,7 +128,7 @@ class Scaling:
     def reset(self) -> None:
         """Nothing is asked for any more: another driver took over, or the request was cleared."""
         self._asked: Plan | None = None
-        self._asked_at_s = self._looked_at_s = -math.inf
+        self._looked_at_s, self._look_s = -math.inf, LOOK_S
         self._n_seen = 0
         self._below: Plan | None = None  # the largest plan below what is asked for, since then
         self._below_since_s = 0.0
@@ -154,7 +158,7 @@ class Scaling:
             n_wanted: Attempts that run and that could start.
             at_s: Now.
         """
-        if self._asked is None or at_s >= self._looked_at_s + LOOK_S or n_wanted > self._n_seen * 1.1:
+        if self._asked is None or at_s >= self._looked_at_s + self._look_s or n_wanted > self._n_seen * 1.1:
             return True
         return self.look_at_s is not None and at_s >= self.look_at_s
 
@@ -181,6 +185,7 @@ class Scaling:
         plan = self._in_time(demand, plan, time_left_s)
         self.impossible = plan.impossible
         tail = demand.left is not None and demand.left <= len(plan.bundles)
+        self._look_s = LOOK_S if tail else max(LOOK_S, min(LOOK_MOST_S, LOOK_SHARE * (demand.wall_s or 0.0)))
         return self._with_hysteresis(plan, demand.at_s, tail=tail)
 
     # -- how many ---------------------------------------------------------------------------------------------------
