@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.harness import Result, arguments, publish, result
 from benchmarks.problems.shapes import BASE_MIB, SPACE, Shapes, memory_mib, wall_s
-from tuner.core.events import Event, Finished, StudyOpened
+from tuner.core.events import Event, StudyOpened
 from tuner.engine import Engine
 from tuner.executors.simulated import Accounts, Faults, Simulated
 from tuner.resources import NodeType, Resources
@@ -29,7 +29,7 @@ STEADY = NodeType("steady", NODE, 200, price_h=0.34, boot_s=90.0)
 SPOT = NodeType("spot", NODE, 200, price_h=0.12, spot=True, boot_s=90.0)
 SPOT_LIFE_S = 6 * 3600.0
 FAULTS = Faults(crash=0.005, hang=0.0005, lease_s=120.0)
-LEARNED = 20  # finished trials from which on slack counts
+LEARNED = 20  # finished trials from which on attempts are sized by knowledge, so that their slack counts
 
 
 @dataclass(frozen=True)
@@ -80,26 +80,27 @@ class SlackLog(ListLog):
         super().__init__()
         self.finished = self.lost_trials = self.attempts = self.lost_attempts = 0
         self.granted_mib = self.used_mib = 0.0
-        self.last_s = 0.0
+        self._informed: set[tuple[int, int]] = set()  # attempts that were sized when enough trials had finished
 
     def append(self, events: Sequence[Event], entries: Sequence[Trial | Attempt]) -> None:
-        for event in events:
-            if isinstance(event, Finished):
-                self.last_s = event.at_s
         for entry in entries:
             if isinstance(entry, Trial):
                 self.finished += entry.state in (TrialState.COMPLETE, TrialState.PRUNED)
                 failure = entry.failure
                 self.lost_trials += failure is not None and failure.kind is FailureKind.OUT_OF_MEMORY
             elif entry.outcome is not None:
-                self._attempt(entry)
+                self._ended(entry)
+            elif self.finished >= LEARNED:
+                self._informed.add((entry.trial, entry.number))
 
-    def _attempt(self, attempt: Attempt) -> None:
+    def _ended(self, attempt: Attempt) -> None:
         self.attempts += 1
+        informed = (attempt.trial, attempt.number) in self._informed
+        self._informed.discard((attempt.trial, attempt.number))
         outcome = attempt.outcome
         if isinstance(outcome, Failed):
             self.lost_attempts += outcome.kind is FailureKind.OUT_OF_MEMORY
-        elif self.finished >= LEARNED and attempt.usage is not None:
+        elif informed and attempt.usage is not None:
             self.granted_mib += attempt.grant.memory_mib
             self.used_mib += attempt.usage.whole_memory_mib
 
