@@ -23,7 +23,8 @@ NOISES = (1e-3, 1e-2, 5e-2)  # variance, of the amplitude's
 LINEAR = 1.0  # amplitude of the linear kernel, of the other's
 COST = 0.5  # log likelihood that an input must bring
 SAMPLE = 40  # points by which relevances are chosen
-THOROUGH = 24  # up to so many points all inputs are tried each time, later a third of them
+THOROUGH = 20  # up to so many points all inputs are tried each time, later some in turn
+IN_TURN = 4
 
 
 class GaussianProcess:
@@ -72,8 +73,9 @@ class GaussianProcess:
         if not self._alpha:
             return self._mean
         scaled = [row[i] * w for i, w in self._used]
-        total = sum(map(mul, map(_matern, self._distances(scaled)), self._alpha))
-        return self._mean + total + sum(map(mul, scaled, self._trend))
+        total: float = sum(map(mul, map(_matern, self._distances(scaled)), self._alpha))
+        trend: float = sum(map(mul, scaled, self._trend))
+        return self._mean + total + trend
 
     def left_out(self) -> Row:
         """By how much each point lies above what all the others say of it."""
@@ -127,7 +129,7 @@ class GaussianProcess:
         pairs = _Pairs(rows)
         near = pairs.weighted(self.relevance)
         best = self._evidence(near, targets, self._noise)
-        for _ in range(width if n <= THOROUGH else (width + 2) // 3):
+        for _ in range(width if n <= THOROUGH else min(width, IN_TURN)):
             i = self._turn
             self._turn = (i + 1) % width
             if not pairs.differ(i):

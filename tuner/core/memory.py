@@ -2,9 +2,10 @@
 
 The logarithm of memory, less most of the least that was seen (the worker's base), is a function of the parameters that a
 ``GaussianProcess`` learns. The margin comes from the model's own recent errors, as in conformal prediction (Vovk, Gammerman
-and Shafer 2005): a high quantile of the errors made on attempts as they came in, and of those of leaving one out. Deviations:
-errors are pooled over attempts that are not quite exchangeable; while few are known the margin is wider than that; and it is
-never below a floor nor above a multiple of the prediction.
+and Shafer 2005): a high quantile of the errors made on attempts as they came in, and of those of leaving one out. It rises
+with each attempt that got too little and falls slowly else (Gibbs and Candes 2021, equation 2). Deviations: errors are pooled
+over attempts that are not quite exchangeable; while few are known the margin is wider; it is never below a floor nor above a
+multiple of the prediction; and the quantile keeps between bounds.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ EAGER = 200  # attempts of which every one is learned; later every eighth, and t
 SELDOM = 8
 GROWTH = 0.15  # the model is fitted anew when it has learned so many more, of those it knew
 BASE = 0.9  # share of the least memory seen that is taken for the base
-QUANTILE = 0.975  # of errors, that the margin covers
-RECENT = 48  # errors of attempts as they came in that count
+QUANTILE = 0.96  # of errors, that the margin covers to begin with
+QUANTILES = (0.95, 0.99)  # between which it moves with what is lost
+SETTLED = 20  # attempts after which it begins to move
+LOSSES = 0.015  # share of attempts that may need more than they are granted
+STEP = 0.004  # by which a loss raises the quantile
+RECENT = 40  # errors of attempts as they came in that count
 LEAST_SHARE, LEAST_MIB = 0.03, 8.0  # the margin's floor
 MOST = 2.0  # of the prediction, that is granted at most
 UNSEEN = 0.4  # added to the margin, in the logarithm, where a category was never seen
@@ -86,6 +91,7 @@ class MemoryModel:
         self._n_since = 0  # attempts learned since the last fit
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._left_out: list[float] = []
+        self._quantile = QUANTILE
         self._margin = self._usual = 0.0
 
     def observe(self, params: Params, step: int | None, whole_memory_mib: float, *, censored: bool = False) -> None:
@@ -109,7 +115,7 @@ class MemoryModel:
             return
         replaced = self._learn(seen)
         outside = whole_memory_mib <= self._base_mib * 1.01 and not censored
-        if replaced or further or outside or self._due():
+        if replaced or further or outside or censored or self._due():
             self._fit()
         elif self._process.n:
             self._process.add(self._row(seen), self._target(seen))
@@ -177,6 +183,9 @@ class MemoryModel:
             error = max(error, 0.0) + BEYOND
         self._recent.append(error)
         surprise = error > self._margin or seen.censored
+        if self._n > SETTLED:
+            moved = self._quantile + STEP * (surprise - LOSSES) / (1.0 - LOSSES)
+            self._quantile = min(max(moved, QUANTILES[0]), QUANTILES[1])
         if surprise or self._n < EAGER or not self._n % SELDOM:
             self._measure()
         return surprise
@@ -188,12 +197,12 @@ class MemoryModel:
         if n == 0:
             self._margin, self._usual = 0.7, 0.5
             return
-        place = math.ceil(QUANTILE * (n + 1))
+        place = math.ceil(self._quantile * (n + 1))
         top = errors[min(place, n) - 1]
         if place > n:
             top += max(0.0, errors[-1] - errors[0]) / n
         targets = [self._target(seen) for seen in self._known]
-        self._margin = max(0.0, top, 3.0 * _spread(targets) / (len(self._known) + 3.0) if n < RECENT else 0.0)
+        self._margin = max(0.0, top, 1.5 * _spread(targets) / (len(self._known) + 3.0) if n < RECENT else 0.0)
         self._usual = self._share() * sorted(map(abs, errors))[n // 2]
 
     def _share(self) -> float:
