@@ -27,6 +27,12 @@ FILES = {
     "work.py": "def train(params, context):\n    return 1.0\n\n\ndef lonely():\n    return 1.0\n\n\nnumber = 3\n",
     "crash.py": "import no_such_library\n",
     "space.yaml": "parameters:\n  x: {low: 2, high: 1}\n",
+    "ray_cluster_of_two.yaml": (
+        "cluster_name: demo\nmax_workers: 2\nprovider: {type: aws, region: eu-central-1}\nhead_node_type: head\n"
+        "available_node_types:\n"
+        "  head: {resources: {CPU: 0}, node_config: {InstanceType: m5.large}}\n"
+        "  worker: {resources: {CPU: 4, memory: 4294967296}, max_workers: 2, node_config: {InstanceType: m5.xlarge}}\n"
+    ),
     "not_sqlite.db": "this is text, and long enough to be taken for a database file by nobody\n" * 20,
 }
 ESTIMATOR = "{estimator: xgboost.XGBClassifier, data: {path: table.csv, target: label}}"
@@ -103,6 +109,18 @@ SWEEPS = {
     "pruner without reports": estimator("sklearn.svm.SVC", space="svm/classifier", pruner="asha"),
     "steps without reports": estimator("sklearn.svm.SVC", space="svm/classifier", limits="{steps: 100}"),
     "cost without prices": sweep(limits="{trials: 2, cost: 5}"),
+    "cost without prices of nodes": sweep(
+        limits="{trials: 2, cost: 5}", executor="{type: ray, cluster_file: ray_cluster_of_two.yaml}"
+    ),
+    "cluster file missing": sweep(executor="{type: ray, cluster_file: clustr.yaml}"),
+    "cluster file wrong": sweep(executor="{type: ray, cluster_file: good.yaml}"),
+    "request too large for every node type": sweep(
+        executor="{type: ray, cluster_file: ray_cluster_of_two.yaml}", resources='{cpu: 2, memory: "1GiB * max_depth"}'
+    ).replace("xgboost/classifier", "xgboost/classifier\nparameters: {max_depth: {low: 5, high: 9}}"),
+    "memory without unit": sweep(resources="{memory: 512}"),
+    "memory of an unknown parameter": sweep(resources='{memory: "100MiB * max_dept"}'),
+    "negative request": sweep(resources="{cpu: -1}"),
+    "weight is nothing": sweep(weight="0"),
     "regret of several metrics": sweep(limits="{regret: 0.01}").replace(
         "metric: {name: roc_auc, goal: maximize}", "metric: [roc_auc, recall]"
     ),
@@ -123,6 +141,7 @@ CALLS = {
     "override malformed": ["run", "good.yaml", "--set", "limits.trials"],
     "resume unknown": ["resume", "nothing"],
     "status unknown": ["status", "nothing"],
+    "nodes unknown": ["nodes", "nothing"],
     "export format": ["export", "nothing", "--format", "xlsx"],
     "predict no model": ["predict", "nothing", "table.csv"],
     "init no table": ["init", "nowhere.csv", "--target", "y"],
