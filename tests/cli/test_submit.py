@@ -149,6 +149,12 @@ def test_a_sweep_that_does_not_run_on_ray_is_refused(loaded):
         list(shipment(loaded(SWEEP + "executor: inline\n")).check())
 
 
+@pytest.mark.parametrize(("place", "n_said"), [("/shared/checkpoints", 1), ("s3://bucket/checkpoints", 0)])
+def test_a_folder_of_checkpoints_that_workers_may_not_share_is_told(loaded, place, n_said):
+    said = list(shipment(loaded(SWEEP + f"executor: {{type: ray, checkpoints: '{place}'}}\n")).check())
+    assert len([line for line in said if place in line]) == n_said
+
+
 def test_the_job_runs_the_sweep_or_goes_on_with_its_study(loaded):
     command = shipment(loaded(), arguments=["--set", "limits.trials=5"]).entrypoint
     words = shlex.split(command.partition("exec ")[2])

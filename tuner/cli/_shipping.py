@@ -144,6 +144,9 @@ class Shipment:
         executor = self.sweep.executor
         if executor is not None and executor.type != "ray":
             raise self._error("executor", executor.type, "a job runs its trials on its cluster", "remove `executor:`")
+        place = executor.options.get("checkpoints") if executor is not None else None
+        if isinstance(place, str) and "://" not in place:
+            yield f"executor.checkpoints: workers that do not share {place} with the head send theirs there, 512 MiB at most"
         travelling = {path.resolve() for _, path in shipped_files(self.folder, self.excludes)}
         if self._file.resolve() not in travelling:
             raise SweepError(f"{self._file} is left out by --exclude, and it is the sweep", path="--exclude")
