@@ -93,12 +93,12 @@ def _saving(saving: Saving) -> str:
         return text.memory(value) if saving.kind == "memory" else f"{value:.3g}"
 
     times = f"{int(saving.times)}" if saving.times >= 2 else f"{saving.times:.1f}"
-    would = "have run" if saving.at_once else "need so little that there is room for"
-    end = "at once" if saving.at_once else "in the same amount"
-    return (
-        f"asked for {amount(saving.asked)}, used at most {amount(saving.used)}: `{saving.kind}: auto` would {would} "
-        f"{times} times as many {end}"
+    gain = (
+        f"have run {times} times as many at once"
+        if saving.at_once
+        else f"have found room for {times} times as many in it"
     )
+    return f"asked for {amount(saving.asked)}, used at most {amount(saving.used)}: `{saving.kind}: auto` would {gain}"
 
 
 def sizes_document(spec: StudySpec, attempts: Sequence[Attempt]) -> dict[str, Any]:

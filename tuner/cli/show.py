@@ -58,9 +58,7 @@ def _show_study(study: Study, output: Output) -> None:
         print_json(document | {"spec": info.spec.to_dict(), "provenance": dict(info.provenance)})
         return
     say(f"{info.name}  {info.state}" + (f": {info.closed_reason}" if info.closed_reason else ""))
-    for line in pairs(_asked(info.spec), indent="  "):
-        say(line)
-    for line in pairs(size_rows(info.spec, study.attempts()), indent="  "):
+    for line in pairs(_asked(info.spec) | size_rows(info.spec, study.attempts()), indent="  "):
         say(line)
     say("parameters")
     show_table(
