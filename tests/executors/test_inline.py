@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from tuner.resources import Resources
 from tuner.space import Float, SearchSpace
 from tuner.study import Metric, PluginSpec, ResourceRequest, StudySpec
 from tuner.trial import Completed, Failed, FailureKind, Pruned
-from tuner.worker import installed_log
+from tuner.worker import guard as guard_module
+from tuner.worker import installed_log, take_base
+from tuner.worker.guard import NodeView
 
 
 class FunctionObjective(Objective):
@@ -255,6 +258,31 @@ def test_failures_become_outcomes(opened):
     outcome = until_finished(executor)[-1].outcome
     assert outcome.kind is FailureKind.RAISED
     assert "sys.exit(4)" in outcome.message
+
+
+def test_an_attempt_that_endangers_this_machine_is_asked_to_end_and_the_process_lives(opened, monkeypatch):
+    class ShortNode:
+        def view(self, whole_mib):
+            return NodeView(free_mib=100.0, reserve_mib=500.0)
+
+        def tell(self, held_mib, grant_mib):
+            """Nobody listens."""
+
+    def greedy(params, context):
+        block = bytearray(200 << 20)
+        ends_s = time.monotonic() + 20
+        while time.monotonic() < ends_s:
+            time.sleep(0.01)
+        return float(len(block))
+
+    monkeypatch.setattr(guard_module, "_node", [ShortNode()])
+    executor = opened(greedy)
+    executor.start([replace(start(), grant=Resources(1, 0, take_base() / 2**20 + 50))])
+    [finished] = [event for event in until_finished(executor) if isinstance(event, Finished)]
+    assert isinstance(finished.outcome, Failed)
+    assert finished.outcome.kind is FailureKind.OUT_OF_MEMORY
+    assert finished.usage is not None
+    assert finished.usage.peak_memory_mib >= 190
 
 
 def test_what_an_attempt_printed_is_its_log_and_nothing_makes_no_file(opened, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import threading
@@ -148,20 +149,24 @@ def test_processes_of_the_attempt_are_killed_with_it(bench, node):
 def test_native_code_that_does_not_end_has_its_process_ended_when_the_usage_is_known(bench, node, monkeypatch):
     monkeypatch.setattr(guard_module, "PATIENCE_S", 0.2)
     told = []
-    done = threading.Event()
+    reads, writes = os.pipe()
 
     def native(params, context):
         blocks: list[bytearray] = []
         threading.Timer(0.1, lambda: blocks.append(bytearray(200 * MIB))).start()
-        ctypes.CDLL(None).usleep(900_000)  # lets go of the interpreter, and hears nothing
+        late = threading.Timer(20.0, lambda: os.write(writes, b"late"))
+        late.daemon = True
+        late.start()
+        ctypes.CDLL(None).read(
+            reads, ctypes.create_string_buffer(8), 8
+        )  # lets go of the interpreter, and hears nothing
         return 1.0
 
     def end(outcome, usage):
         told.append((outcome, usage))
-        done.set()
+        os.write(writes, b"now")  # in a worker the process would be gone now
 
     bench.run(native, grant=granted(50), end_process=end)
-    assert done.is_set()
     outcome, usage = told[0]
     assert outcome.kind is FailureKind.OUT_OF_MEMORY
     assert "it did not end when it was told to" in outcome.message

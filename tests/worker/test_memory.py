@@ -10,7 +10,7 @@ import pytest
 
 from tuner.worker import memory as memory_module
 from tuner.worker.memory import OwnMemory, give_back, process_base, take_base
-from tuner.worker.neighbours import Neighbours
+from tuner.worker.neighbours import IDLE, Neighbours
 from tuner.worker.node_memory import NodeMemory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says of memory")
@@ -118,4 +118,6 @@ def test_neighbours_add_up_and_dead_ones_are_forgotten(tmp_path):
     parent.tell(300, 500)
     (tmp_path / "4194999").write_bytes((tmp_path / str(os.getppid())).read_bytes())  # above the highest process number
     assert me.others() == (300, 200)
+    parent.tell(300, IDLE)  # it runs nothing any more
+    assert me.others() == (0, 0)
     assert not (tmp_path / "4194999").exists()

@@ -6,8 +6,8 @@ The policy. A grant is a promise to the attempt and to its neighbours:
 - Above its grant it lives while there is room. A prediction that was a little wrong is no reason to lose work; the excess
   counts in the prediction's error, and nobody is hurt by it.
 - Above its grant it ends when its node is short: when the machine, or the container, has less left than a reserve of 7 % (at
-  least 256 MiB; Ray's own monitor kills at 5 %, and may choose an innocent), or when all workers together hold more than
-  the node offers to attempts. What the attempt would grow by in the next 0.3 s counts as used. One that is above by less than
+  least 256 MiB; Ray's own monitor kills at 5 %, and may choose an innocent), or when all attempts together hold more than
+  the node offers to them. What the attempt would grow by in the next 0.3 s counts as used. One that is above by less than
   a quarter is given 0.3 s, in which a neighbour that is further above ends and makes room.
 - Far above its grant (half of it and 64 MiB) it ends when what is left is not enough for what its neighbours were promised
   and do not use yet: they must not pay for it.
@@ -33,7 +33,7 @@ from pathlib import Path
 from tuner.resources import Usage
 from tuner.trial import Failed, FailureKind
 from tuner.worker.link import Link
-from tuner.worker.neighbours import Neighbours
+from tuner.worker.neighbours import IDLE, Neighbours
 from tuner.worker.node_memory import NodeMemory
 
 __all__ = ["Danger", "GrantExceeded", "Guard", "NodeView", "danger_of", "join_node"]
@@ -62,7 +62,7 @@ class NodeView:
     Attributes:
         free_mib: What the machine or the container has left; None where it does not say.
         reserve_mib: What shall be left.
-        unclaimed_mib: What the node offers to attempts less what all workers hold; None where that is not known.
+        unclaimed_mib: What the node offers to attempts less what all of them hold; None where that is not known.
         promised_mib: What other attempts were granted and do not hold yet.
     """
 
@@ -197,7 +197,7 @@ class Guard:
     def rest(self, held_mib: float) -> None:
         """The attempt is over, and its process holds so much."""
         if self._told:
-            self._node.tell(held_mib, 0.0)
+            self._node.tell(held_mib, IDLE)
 
     def look(self, whole_mib: float, usage: Callable[[], Usage], kill_children: Callable[[], None]) -> float | None:
         """Look at what the attempt holds, and end it when it must be.

@@ -12,13 +12,17 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Neighbours", "Others"]
+__all__ = ["IDLE", "Neighbours", "Others"]
+
+IDLE = -1.0
 
 _ROW = struct.Struct("<dd")
 
 
 class Others(NamedTuple):
-    """All other worker processes of the node together, in MiB.
+    """All other worker processes of the node that run attempts together, in MiB.
+
+    Those that run nothing are left out: no grant covers what an idle process holds, and what a node offers is for attempts.
 
     Attributes:
         held_mib: What they hold.
@@ -48,7 +52,7 @@ class Neighbours:
         self._file = os.open(folder / self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def tell(self, held_mib: float, grant_mib: float) -> None:
-        """What this process holds, and what it was granted (0 while it runs nothing)."""
+        """What this process holds, and what it was granted (0 for no limit); ``IDLE`` while it runs nothing."""
         os.pwrite(self._file, _ROW.pack(held_mib, grant_mib), 0)
 
     def others(self) -> Others:
@@ -59,9 +63,10 @@ class Neighbours:
                 continue
             with contextlib.suppress(OSError, struct.error, ValueError):
                 if _lives(int(name)):
-                    row = _ROW.unpack((self._folder / name).read_bytes())
-                    held += row[0]
-                    promised += max(0.0, row[1] - row[0])
+                    holds, granted = _ROW.unpack((self._folder / name).read_bytes())
+                    if granted != IDLE:
+                        held += holds
+                        promised += max(0.0, granted - holds)
                 else:
                     (self._folder / name).unlink()
         return Others(held, promised)
