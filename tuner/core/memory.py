@@ -28,8 +28,8 @@ EAGER = 200  # attempts of which every one is learned; later every eighth, and t
 SELDOM = 8
 GROWTH = 0.15  # the model is fitted anew when it has learned so many more, of those it knew
 BASE = 0.9  # share of the least memory seen that is taken for the base
-QUANTILE = 0.96  # of errors, that the margin covers to begin with
-QUANTILES = (0.95, 0.99)  # between which it moves with what is lost
+QUANTILE = 0.975  # of errors, that the margin covers to begin with
+QUANTILES = (0.96, 0.99)  # between which it moves with what is lost
 SETTLED = 20  # attempts after which it begins to move
 LOSSES = 0.015  # share of attempts that may need more than they are granted
 STEP = 0.004  # by which a loss raises the quantile
@@ -192,7 +192,9 @@ class MemoryModel:
 
     def _measure(self) -> None:
         """The margin from the errors: their quantile, and more while they are few."""
-        errors = sorted([*self._recent, *self._left_out])
+        # Errors made when it had seen less than half of what it has now are not those it will make.
+        recent = list(self._recent)[-max(self.FIRST, self._n // 2) :]
+        errors = sorted([*recent, *self._left_out])
         n = len(errors)
         if n == 0:
             self._margin, self._usual = 0.7, 0.5
