@@ -31,7 +31,7 @@ class BusyThreads:
         if self._looked_s is not None and now_s > self._looked_s:
             needed_ns = (now_s - self._looked_s) * 1e9 * BUSY_SHARE
             busy = sum(ran - self._ran_ns.get(thread, 0) >= needed_ns for thread, ran in ran_ns.items())
-            self.most = max(self.most, busy)
+            self.most = max(self.most, busy, 1)  # an attempt that mostly waits has one thread all the same
         self._ran_ns, self._looked_s = ran_ns, now_s
 
 
