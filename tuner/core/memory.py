@@ -23,10 +23,10 @@ from tuner.trial import Params
 __all__ = ["MemoryForecast", "MemoryModel"]
 
 WINDOW = 80  # attempts that the model keeps when it is fitted anew
-SLACK = 16  # attempts that it takes on top of them before it is
+SPARE = 32  # attempts that it takes on top of them before it is
 EAGER = 200  # attempts of which every one is learned; later every eighth, and those that surprise
 SELDOM = 8
-GROWTH = 0.15  # the model is fitted anew when it has learned so many more, of those it knew
+GROWTH = 0.15  # until then the model is fitted anew when it has learned so many more, of those it knew
 BASE = 0.9  # share of the least memory seen that is taken for the base
 QUANTILE = 0.975  # of errors, that the margin covers to begin with
 QUANTILES = (0.96, 0.99)  # between which it moves with what is lost
@@ -143,9 +143,10 @@ class MemoryModel:
 
     def _due(self) -> bool:
         n = len(self._known)
-        return self._n >= self.FIRST and (
-            not self._process.n or n >= WINDOW + SLACK or self._n_since >= GROWTH * min(n, WINDOW)
-        )
+        if self._n < self.FIRST:
+            return False
+        grown = self._n <= EAGER and self._n_since >= GROWTH * min(n, WINDOW)
+        return not self._process.n or n >= WINDOW + SPARE or grown
 
     def _fit(self) -> None:
         """Choose the base, fit the process anew, and look at its errors."""
