@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.autoscaling_real import IDLE_S, life
+from tuner.testing.one_machine import LiveCluster, swapped
+
+ROOT = Path(__file__).parents[2]
+SWEEP = """\
+name: grown
+objective: {function: "slow:train"}
+metric: {name: loss, goal: minimize}
+parameters:
+  x: {low: 0.0, high: 1.0}
+sampler: random
+resources: {cpu: 1, memory: 300MiB, gpu: 0}
+limits: {trials: 12, nodes: 2, time: 3m}
+executor: {type: ray, cluster_file: cluster.yaml}
+"""
+OBJECTIVE = """\
+import time
+
+
+def train(params, context):
+    for step in range(1, 11):
+        time.sleep(0.3)
+        context.report(step, loss=params["x"] / step)
+    return {"loss": params["x"]}
+"""
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -29,3 +58,43 @@ def test_the_same_with_rays_first_autoscaler():
 
 def test_the_same_when_only_those_who_know_the_token_are_let_in():
     check(life(2, port=7360, token="0123456789abcdef" * 4, short=True))
+
+
+def tuner(cluster: LiveCluster, *arguments: str) -> str:
+    """Call tuner's command line beside the cluster's file."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner", *arguments, "--store", f"sqlite:///{cluster.home}/tuner.db"],
+        env={**cluster.environment, "PYTHONPATH": str(ROOT)},
+        cwd=cluster.home,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_a_sweep_lets_a_cluster_without_a_worker_grow_runs_on_it_and_lets_it_go(tmp_path_factory):
+    home = tmp_path_factory.mktemp("g")
+    described = swapped(
+        ROOT / "examples" / "cluster_one_machine.yaml",
+        Path(home, "s"),
+        7365,
+        {"idle_timeout_minutes": IDLE_S / 60, "cluster_name": "grown"},
+    )
+    with LiveCluster(described, home, ROOT) as cluster:
+        (home / "sweep.yaml").write_text(SWEEP)
+        (home / "slow.py").write_text(OBJECTIVE)
+        assert len(cluster.nodes()) == 1, "the head alone"
+        tuner(cluster, "run", "sweep.yaml", "--address", cluster.address)
+        trials = json.loads(tuner(cluster, "trials", "grown", "-o", "json"))
+        assert [trial["state"] for trial in trials] == ["COMPLETE"] * 12
+        assert [trial["attempts"] for trial in trials] == [1] * 12
+        nodes = json.loads(tuner(cluster, "nodes", "grown", "-o", "json"))["nodes"]
+        assert sorted(node["type"] for node in nodes) == ["cpu", "cpu", "head"], "limits.nodes, without GPUs for nobody"
+        assert {node["type"]: node["attempts"] > 0 for node in nodes} == {"head": False, "cpu": True}
+        end_s = time.monotonic() + 60.0
+        while len(cluster.nodes()) > 1:
+            assert time.monotonic() < end_s, "the nodes stayed, so something is asked for still"
+            time.sleep(0.5)
