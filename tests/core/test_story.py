@@ -158,8 +158,8 @@ def test_retries_are_counted_and_lost_attempts_are_free():
     ends = [moment for moment in story.moments if isinstance(moment, Ended)]
     assert [(end.attempt.number, end.then, end.retries) for end in ends] == [
         (1, "free", 0),
-        (2, "retried", 1),
-        (3, "given up", 1),
+        (2, "larger", 0),
+        (3, "given up", 0),
     ]
 
 

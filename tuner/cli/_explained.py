@@ -162,6 +162,8 @@ class Words:
         retry = self._spec.retry
         if moment.then == "retried":
             return [f"the trial is tried again: retry {moment.retries} of {retry.max}"]
+        if moment.then == "larger":
+            return ["the trial is tried again with more memory, which costs no retry"]
         if moment.then == "free":
             return ["the trial is tried again, at no cost: the attempt was lost, which says nothing of the trial"]
         if moment.then == "paused":

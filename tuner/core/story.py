@@ -20,12 +20,12 @@ from tuner.core.scheduler import Scheduler
 from tuner.core.witness import Judged, Promoted, Witness
 from tuner.resources import Resources
 from tuner.study import Limits, StudySpec
-from tuner.trial import Attempt, Checkpoint, Failed, Pruned, Trial, TrialState
+from tuner.trial import Attempt, Checkpoint, Failed, FailureKind, Pruned, Trial, TrialState
 
 __all__ = ["Began", "Ended", "Moment", "StudyStory", "TrialStory", "tell_study", "tell_trial"]
 
 
-Then = Literal["done", "retried", "free", "paused", "given up"]
+Then = Literal["done", "retried", "larger", "free", "paused", "given up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Ended:
 
     Attributes:
         attempt: How it stands at its end.
-        then: What became of the trial: ``done``, ``retried`` at the cost of a retry, retried ``free`` of it, ``paused``, or
-            ``given up``.
+        then: What became of the trial: ``done``, ``retried`` at the cost of a retry, retried ``free`` of it, retried with a
+            ``larger`` grant, ``paused``, or ``given up``.
         retries: How many of its retries the trial has used by now.
     """
 
@@ -216,8 +216,9 @@ class _Teller:
                 then = "paused"
             elif isinstance(outcome, Failed):
                 free = outcome.kind in FREE or isinstance(event, ev.StudyResumed)
-                then = "free" if free else "retried"
-                self._retries += not free
+                larger = not free and outcome.kind is FailureKind.OUT_OF_MEMORY
+                then = "free" if free else "larger" if larger else "retried"
+                self._retries += then == "retried"
         elif trial.state is TrialState.FAIL and isinstance(outcome, Failed):
             then = "given up"
         moments[-1] = replace(last, then=then, retries=self._retries)

@@ -346,15 +346,15 @@ class Trials:
         if failure.kind in FREE:
             live.losses += 1
             return live.losses <= MAX_LOSSES
-        live.retries += 1
-        if live.retries > self._spec.retry.max:
-            return False
         if failure.kind is FailureKind.OUT_OF_MEMORY:
             floor = self._room.sizing.after_out_of_memory(live.grant, live.floor, usage, failure.message)
-            if floor is None:
+            if floor is None or not self._spec.retry.max:
                 return False
             live.floor = floor
-        return True
+            if floor.memory_mib > live.grant.memory_mib or floor.gpu > live.grant.gpu:
+                return True  # each of these gets more than the one before, so they end by themselves
+        live.retries += 1
+        return live.retries <= self._spec.retry.max
 
     def fail(self, live: LiveTrial, failure: Failed, at_s: float) -> None:
         """The trial ends without a result."""
