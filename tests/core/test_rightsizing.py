@@ -215,6 +215,25 @@ def test_out_of_gpu_memory_doubles_the_share(story):
     assert grants(s)[-1].gpu == 0.5
 
 
+def test_more_gpus_than_a_node_has_are_taken_from_several(story):
+    s = story(trials=9, resources=ResourceRequest(cpu=2.0, gpu=4.0, memory_mib=0.0))
+    for name in ("n0", "n1", "n2", "n3"):
+        s.do(ev.NodeJoined(0.0, Node(name, Resources(4.0, 2.0, 8000.0))))
+    s.suggest()
+    s.suggest()
+    assert s.starts() == [(0, 1), (1, 1)]
+    assert s.core.no_node_fits is None
+    run(s, 0, Usage(wall_s=1.0))
+    s.suggest()
+    assert s.starts()[2:] == [(2, 1)]
+
+
+def test_more_gpus_than_all_nodes_have_fit_nowhere(story):
+    s = story(trials=9, resources=ResourceRequest(cpu=2.0, gpu=8.0, memory_mib=0.0))
+    s.do(ev.NodeJoined(0.0, Node("n0", Resources(4.0, 2.0, 8000.0))))
+    assert s.core.no_node_fits is not None
+
+
 # -- the cluster ----------------------------------------------------------------------------------------------------
 
 

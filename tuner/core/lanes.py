@@ -20,12 +20,14 @@ class Lane:
         grant: What each of its attempts holds.
         node_id: Where it holds it; None when that node is gone.
         load: Attempts in it.
+        parts: Of a gang that holds GPUs of several nodes: what it holds where. Empty for an attempt on one node.
     """
 
     number: int
     grant: Resources
     node_id: str | None
     load: int = 1
+    parts: tuple[tuple[str, Resources], ...] = ()
 
 
 class Lanes:

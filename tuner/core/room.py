@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from tuner.core.gangs import parts_of_gang
 from tuner.core.lanes import Lanes, Pace
 from tuner.core.nodes import Nodes
 from tuner.core.packing import Packing
@@ -130,7 +131,7 @@ class Room:
     def n_open(self) -> int:
         """How many attempts more could be started, of the size that is expected."""
         depth = self.pace.depth
-        new = self._packing.n_open
+        new = self._packing.n_open or self._gangs_open()
         if self._parallel is not None:
             if self.lanes.count > self._parallel:
                 return 0
@@ -163,15 +164,46 @@ class Room:
             if node_id is not None:
                 packing.take(node_id, grant)
                 return lanes.open(grant, node_id).number
+            if grant.gpu > 1.0:
+                return self._put_gang(grant)
         lane = lanes.deepen(grant, depth) if depth > 1 else None
         return None if lane is None else lane.number
+
+    def _put_gang(self, grant: Resources) -> int | None:
+        """Put an attempt that needs more GPUs than a node has on several."""
+        held: list[tuple[str, Resources]] = []
+        parts = self._parts(grant)
+        for part in parts:
+            node_id = self._packing.find(part)
+            if node_id is None:
+                break
+            self._packing.take(node_id, part)
+            held.append((node_id, part))
+        if len(held) == len(parts) > 1:
+            lane = self.lanes.open(grant, held[0][0])
+            lane.parts = tuple(held)
+            return lane.number
+        for node_id, part in held:
+            self._packing.give(node_id, part)
+        return None
+
+    def _parts(self, grant: Resources) -> list[Resources]:
+        closed = self._packing.closed
+        return list(parts_of_gang(grant, [node for i, node in self.living.items() if i not in closed]))
+
+    def _gangs_open(self) -> int:
+        """1 when an attempt as they are expected is a gang and GPUs enough are free."""
+        typical, free = self.sizing.typical, self._packing
+        if typical.gpu <= 1.0 or free.total.gpu - free.held.gpu + 1e-9 < typical.gpu:
+            return 0
+        return int(len(self._parts(typical)) > 1)
 
     def moved(self, lane: int, node_id: str | None) -> None:
         """The executor has put the lane's attempt there."""
         if node_id is None or node_id not in self.living:
             return
         held = self.lanes.of(lane)
-        if held.node_id != node_id:
+        if held.node_id != node_id and not held.parts:
             before = self.lanes.move(lane, node_id)
             if before is not None:
                 self._packing.give(before, held.grant)
@@ -180,14 +212,19 @@ class Room:
     def give_back(self, lane: int) -> None:
         """An attempt of the lane ended."""
         held = self.lanes.give_back(lane)
-        if not held.load and held.node_id is not None:
+        if held.parts:
+            for node_id, part in held.parts:
+                self._packing.give(node_id, part)
+        elif not held.load and held.node_id is not None:
             self._packing.give(held.node_id, held.grant)
 
     @property
     def could_run(self) -> bool:
         """Whether there is a node, not quarantined, that can hold an attempt as they are expected."""
         want = self.sizing.typical
-        return any(want.fits_into(n.resources) for i, n in self.living.items() if i not in self._packing.closed)
+        if any(want.fits_into(n.resources) for i, n in self.living.items() if i not in self._packing.closed):
+            return True
+        return 1.0 < want.gpu <= self._packing.total.gpu and len(self._parts(want)) > 1
 
     @property
     def lacks(self) -> str | None:
@@ -203,6 +240,6 @@ class Room:
         """(what an attempt asks for, the largest node) when there are nodes and none can hold one attempt."""
         if not self.living or self.lanes.count or self._packing.n_free:
             return None
-        if any(self.sizing.typical.fits_into(node.resources) for node in self.living.values()):
+        if self.could_run or any(self.sizing.typical.fits_into(node.resources) for node in self.living.values()):
             return None
         return self.sizing.base, max((n.resources for n in self.living.values()), key=lambda r: (r.cpu, r.memory_mib))

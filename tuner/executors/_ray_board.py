@@ -14,7 +14,7 @@ from tuner.cluster.wire import Chunk, Key, LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import decode_outcome, decode_usage
 from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, NodeLost, Reported, Started
-from tuner.executors._ray_gangs import parts_of_gang
+from tuner.core.gangs import parts_of_gang
 from tuner.resources import Node, Resources, Usage
 from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker.outcome import stopped
