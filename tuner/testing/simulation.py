@@ -33,6 +33,7 @@ class ModelObjective(Objective):
         p_raise: Share of trials that raise on the way, whatever the attempt.
         metric: Name of what is reported.
         checkpoints: Whether attempts save before every report, and go on from there.
+        grows_mib: Memory beyond 100 MiB for each unit of the numeric parameters' sum.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class ModelObjective(Objective):
         p_raise: float = 0.0,
         metric: str = "loss",
         checkpoints: bool = False,
+        grows_mib: float = 0.0,
     ) -> None:
         self.steps, self.step_s, self.p_raise, self.metric = steps, step_s, p_raise, metric
-        self.checkpoints = checkpoints
+        self.checkpoints, self.grows_mib = checkpoints, grows_mib
 
     def run(self, params: Params, context: Context) -> Mapping[str, float]:
         """The same course in no time, for executors that run for real."""
@@ -72,7 +74,9 @@ class ModelObjective(Objective):
         if fails_at:
             outcome = Failed(FailureKind.RAISED, "ValueError: a bad day")
         steps = range((resume_step or 0) + 1, reports + 1)
-        return Simulation(self._curve(steps, floor, gap, pace), 0.0 if self.steps else pace, outcome, 100.0)
+        size = sum(float(v) for v in params.values() if isinstance(v, int | float))
+        peak_mib = 100.0 + self.grows_mib * size
+        return Simulation(self._curve(steps, floor, gap, pace), 0.0 if self.steps else pace, outcome, peak_mib)
 
     def _curve(
         self, steps: range, floor: float, gap: float, pace: float

@@ -13,13 +13,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tuner.core.actions import Action, Discard, Start
+from tuner.core.actions import Action, Discard, Scale, Start
 from tuner.core.codec import encode
-from tuner.core.events import Event, Finished, StudyOpened, StudyResumed, Suggested
+from tuner.core.events import Event, Finished, NodeTypesSeen, StudyOpened, StudyResumed, Suggested
 from tuner.core.outcomes import MAX_LOSSES
 from tuner.core.ports import Suggestion
 from tuner.engine import Engine
 from tuner.executors.simulated import Faults, Simulated
+from tuner.resources import NodeType, Resources
 from tuner.samplers.random import RandomSampler
 from tuner.space import Categorical, Float, Int, SearchSpace
 from tuner.study import (
@@ -78,6 +79,10 @@ class Scenario:
         p_raise: Share of trials that raise.
         checkpoints: Whether attempts save before every report.
         dies_after: Positions in the log at which the driver is killed; another one resumes.
+        types: Nodes that an autoscaler may start; empty for ``nodes`` that are there.
+        life_s: Mean life of nodes of the first type, which are taken away.
+        notice_s: How long before they are told.
+        grows_mib: How attempts' memory grows with their parameters.
     """
 
     seed: int
@@ -90,6 +95,10 @@ class Scenario:
     p_raise: float
     checkpoints: bool
     dies_after: tuple[int, ...]
+    types: tuple[NodeType, ...] = ()
+    life_s: float = float("inf")
+    notice_s: float = 0.0
+    grows_mib: float = 0.0
 
     @classmethod
     def from_seed(cls, seed: int) -> Scenario:
@@ -97,7 +106,7 @@ class Scenario:
         chance = random.Random(seed)
         trials = chance.randint(1, 80)
         deaths = sorted(chance.randint(1, 40 * trials) for _ in range(chance.choice([0, 0, 1, 3])))
-        return cls(
+        world = cls(
             seed=seed,
             spec=_spec(chance, seed, trials),
             nodes=chance.randint(1, 12),
@@ -109,6 +118,29 @@ class Scenario:
             checkpoints=chance.random() < 0.6,
             dies_after=tuple(deaths),
         )
+        return world._varied(chance)
+
+    def _varied(self, chance: random.Random) -> Scenario:
+        """Every third world has an autoscaler; in every third, memory depends on parameters."""
+        world = self
+        if chance.random() < 0.35:
+            limits = replace(self.spec.limits, nodes=chance.choice([None, None, 1, 4]))
+            types = tuple(_node_type(chance, name, self.cpu) for name in ("a", "b")[: chance.randint(1, 2)])
+            world = replace(
+                world,
+                spec=self.spec.with_limits(limits),
+                types=types,
+                life_s=chance.choice([float("inf"), 60.0, 15.0]),
+                notice_s=chance.choice([0.0, 10.0]),
+            )
+        return replace(world, grows_mib=chance.choice([0.0, 0.0, 50.0, 300.0]))
+
+    @property
+    def cpus(self) -> float:
+        """CPUs of all nodes that there may be."""
+        if not self.types:
+            return self.nodes * self.cpu
+        return sum(kind.max_nodes * kind.resources.cpu for kind in self.types)
 
     def executor(self, start_s: float = 0.0) -> Simulated:
         """A fresh cluster of this world."""
@@ -120,11 +152,17 @@ class Scenario:
             seed=self.seed,
             start_s=start_s,
             start_delay_s=0.01,
+            node_types=self.types,
+            idle_s=10.0,
+            lives_s={"a": self.life_s},
+            notice_s=self.notice_s,
         )
 
     def objective(self) -> ModelObjective:
         """The objective of this world."""
-        return ModelObjective(steps=self.steps, p_raise=self.p_raise, checkpoints=self.checkpoints)
+        return ModelObjective(
+            steps=self.steps, p_raise=self.p_raise, checkpoints=self.checkpoints, grows_mib=self.grows_mib
+        )
 
 
 class Lineage(RandomSampler):
@@ -139,6 +177,13 @@ class Lineage(RandomSampler):
     def _parent(number: int) -> int | None:
         back = trial_seed(7, number) % 6
         return number - back if number % 2 and 0 < back <= number else None
+
+
+def _node_type(chance: random.Random, name: str, cpu: float) -> NodeType:
+    offered = Resources(cpu * chance.choice([1, 2]), 0.0, chance.choice([1024.0, 4096.0, 16384.0]))
+    price_h = chance.choice([None, 3600.0 * offered.cpu])  # one a second and CPU
+    boot_s = chance.choice([0.0, 2.0, 20.0])
+    return NodeType(name, offered, chance.randint(1, 6), 0, price_h, name == "a", boot_s)
 
 
 def _spec(chance: random.Random, seed: int, trials: int) -> StudySpec:
@@ -265,7 +310,7 @@ class _Watch:
                 raise BrokenLawError(f"seed {seed}: {running} attempts run at once, limits.parallel is {limit}")
             asked = self._scenario.spec.resources.cpu or 1.0
             assert isinstance(asked, float)
-            capacity = self._scenario.nodes * self._scenario.cpu / asked
+            capacity = self._scenario.cpus / asked
             if running > capacity + 1e-9:
                 raise BrokenLawError(f"seed {seed}: {running} attempts run on room for {capacity:g}")
 
@@ -327,12 +372,14 @@ def _hold_replay(scenario: Scenario, left: Left) -> None:
     _law(scenario, order.ended <= order.begun, f"ended but never begun: {order.ended - order.begun}")
     _law(scenario, core.closed is not None, "the replayed core did not close")
     _law(scenario, again == left.actions, "the replayed core decided otherwise")
+    _law(scenario, not order.asked, f"nodes are asked for after the end: {order.asked[:3]}")
     kept, most = core.checkpoints, scenario.spec.keep.best
     _law(scenario, len(kept) <= most, f"{len(kept)} checkpoints are kept, the policy says {most}")
 
 
 class _Order:
-    """No attempt ends that had not begun, none begins before the one before it ended, no checkpoint goes that is in use."""
+    """No attempt ends that had not begun, none begins before the one before it ended, no checkpoint goes that is in use,
+    no node is asked for that cannot be had."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.begun: set[tuple[int, int]] = set()
@@ -340,6 +387,8 @@ class _Order:
         self._scenario = scenario
         self._using: dict[tuple[int, int], str] = {}
         self._gone: set[str] = set()
+        self._knows_types = False
+        self.asked: tuple[Resources, ...] = ()
 
     def happened(self, event: Event) -> None:
         if isinstance(event, Finished):
@@ -348,6 +397,9 @@ class _Order:
         elif isinstance(event, StudyResumed):
             self.ended |= self.begun  # lost with their driver
             self._using.clear()
+            self._knows_types = False
+        elif isinstance(event, NodeTypesSeen):
+            self._knows_types = True
 
     def decided(self, action: Action) -> None:
         if isinstance(action, Start):
@@ -365,6 +417,20 @@ class _Order:
             used = places & set(self._using.values())
             _law(self._scenario, not used, f"discarded although attempts started from them: {used}")
             self._gone |= places
+        elif isinstance(action, Scale):
+            self.asked = action.bundles
+            if self._knows_types:
+                self._judge_request(action.bundles)
+
+    def _judge_request(self, bundles: Sequence[Resources]) -> None:
+        """What is asked of the autoscaler fits its types and the limit of nodes."""
+        scenario, most = self._scenario, self._scenario.spec.limits.nodes
+        offers = [kind.resources for kind in scenario.types]
+        cpus = scenario.cpus if most is None else min(scenario.cpus, most * max(offer.cpu for offer in offers))
+        strays = [bundle for bundle in bundles if not any(bundle.fits_into(offer) for offer in offers)]
+        _law(scenario, not strays, f"asked for what no node type holds: {strays[:3]}")
+        total = sum(bundle.cpu for bundle in bundles)
+        _law(scenario, total <= cpus + 1e-6, f"asked for {total:g} CPUs, {cpus:g} may be had")
 
 
 def digest(events: Sequence[Event]) -> str:
