@@ -48,7 +48,7 @@ worker_start_ray_commands: ["ray start --address=$RAY_HEAD_IP:6379"]
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path: Path):
     def write(text: str) -> Path:
         path = tmp_path / "cluster.yaml"
         path.write_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -26,7 +27,7 @@ def test_the_manifests_of_the_docs_have_two_spot_types_that_come_from_zero(name)
     )
 
 
-def cluster_of(name: str) -> dict:
+def cluster_of(name: str) -> Any:
     document = YAML(typ="safe").load(FOLDER / name)
     return document["spec"].get("rayClusterSpec", document["spec"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 
 import psutil
 
@@ -12,6 +13,7 @@ __all__ = ["MARK", "end_node", "node_processes"]
 MARK = "TUNER_NODE_MARK"
 _TERM_WAIT_S = 3.0
 _KILL_WAIT_S = 2.0
+_LOOK_EVERY_S = 0.05
 
 
 def node_processes(mark: str) -> list[psutil.Process]:
@@ -43,9 +45,24 @@ def end_node(mark: str) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _, left = psutil.wait_procs(processes, timeout=_TERM_WAIT_S)
+    left = _those_left(processes, _TERM_WAIT_S)
     left += [process for process in node_processes(mark) if process not in left]  # started while we waited
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(left, timeout=_KILL_WAIT_S)
+    _those_left(left, _KILL_WAIT_S)
+
+
+def _those_left(processes: list[psutil.Process], wait_s: float) -> list[psutil.Process]:
+    """Wait until these have ended, and return those that have not. A zombie has: whoever should bury it may never do so."""
+    end_s = time.monotonic() + wait_s
+    while (left := [process for process in processes if _lives(process)]) and time.monotonic() < end_s:
+        time.sleep(_LOOK_EVERY_S)
+    return left
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
