@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -32,9 +33,13 @@ class Job(Objective):
         return 0.0
 
     def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
-        return Simulation(
-            iter(()), float(params["wall_s"]), Completed({"loss": 0.0}), float(params.get("mib", 0.0)), cpus=0.5
-        )
+        wall_s, mib = params["wall_s"], params["mib"]
+        assert isinstance(wall_s, float)
+        assert isinstance(mib, float)
+        return Simulation(iter(()), wall_s, Completed({"loss": 0.0}), mib, cpus=0.5)
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass
@@ -43,7 +48,7 @@ class Bench:
 
     cluster: Simulated
     events: list[Event] = field(default_factory=list)
-    numbers: itertools.count = field(default_factory=itertools.count)
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def start(self, wall_s: float, grant: Resources = ONE, mib: float = 0.0, avoid: tuple[str, ...] = ()) -> int:
         number = next(self.numbers)
@@ -59,7 +64,7 @@ class Bench:
         self.events += seen
         return seen
 
-    def all(self, kind: type) -> list:
+    def all(self, kind: type[Kind]) -> list[Kind]:
         return [event for event in self.events if isinstance(event, kind)]
 
     def finished(self, number: int) -> Finished:
@@ -67,7 +72,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench():
+def bench() -> Callable[..., Bench]:
     def make(**options) -> Bench:
         cluster = Simulated(**options)
         cluster.open(SPEC, Job(), Path())
@@ -253,6 +258,7 @@ class TestMemory:
             one = bench(nodes=1, cpu=4.0, memory_mib=8000.0)
             number = one.start(10.0, Resources(1.0, 0.0, 500.0), mib=600.0)
             one.go(20.0)
-            return one.finished(number).at_s
+            at_s: float = one.finished(number).at_s
+            return at_s
 
         assert death_s() == death_s()
