@@ -13,6 +13,7 @@ from tuner.api._forecast import Forecast, Range, forecast
 from tuner.api.options import RunOptions
 from tuner.api.plan import PlanOptions, compare_forecast, plan, sites_of_nodes, sites_of_types
 from tuner.api.stores import open_store
+from tuner.cli._planned import _by, planned
 from tuner.errors import TunerError
 from tuner.resources import NodeType, Resources
 from tuner.space import Float, SearchSpace
@@ -201,10 +202,14 @@ class TestAfterwards:
         assert compared.site == "2 nodes"
         assert abs(compared.time_error) < 0.25
         assert compared.trials == 60
+        told = planned(study)["forecast"]
+        assert " on 2 nodes, and it took " in told
+        assert told.split(", and it took ")[1].split(" time")[0] == _by(compared.time_error)
 
     def test_without_a_plan_there_is_nothing_to_compare(self, url):
         study = run_sweep(Sweep(SPEC, ""), ran(url, 2, trials=3), objective=ModelObjective())
         assert compare_forecast(study) is None
+        assert planned(study) == {}
 
     def test_another_cluster_than_any_that_was_planned_is_not_compared(self, url):
         options = PlanOptions(pilot=5, run=ran(url, 1))
@@ -217,3 +222,8 @@ class TestAfterwards:
         other = replace(SPEC, name="other", space=SearchSpace({"y": Float(0.0, 1.0)}))
         with pytest.raises(TunerError, match="tunes other parameters than the sweep: x, y"):
             plan(Sweep(other, ""), PlanOptions(source="planned", run=ran(url, 1)), sites_of_nodes([1], NODE))
+
+
+@pytest.mark.parametrize(("error", "told"), [(0.08, "8% more"), (-0.5, "50% less"), (0.001, "the same")])
+def test_errors_are_told_in_words(error, told):
+    assert _by(error) == told
