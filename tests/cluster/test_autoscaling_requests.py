@@ -85,3 +85,15 @@ def test_after_a_refusal_less_is_asked_and_all_again_much_later():
     books.refused(8, 10.0)
     assert len(books.wanted(books.room([HEAD]), 11.0) or ()) == 6
     assert len(books.wanted(books.room([HEAD]), 1000.0) or ()) == 8
+
+
+def test_messages_that_overtake_each_other_leave_the_latest_word():
+    books = Desk()
+    late, early = member("a", 3), member("a", None)
+    late.number, early.number = 2, 1
+    books.join("a", late, 0.0)
+    books.join("a", early, 0.0)
+    assert books.wanted(books.room([HEAD]), 0.0) == [CPU] * 3
+    books.leave("a")
+    books.join("a", late, 0.0)
+    assert not books.members

@@ -51,6 +51,7 @@ class Member:
         max_nodes: How many nodes there may be; None when its driver does not know.
         wants: What it wants; None before it said so.
         heard_s: When it was last heard of.
+        number: Of the message in which it said what it wants; later ones have higher numbers.
     """
 
     study: str
@@ -60,6 +61,7 @@ class Member:
     max_nodes: int | None = None
     wants: tuple[Resources, ...] | None = None
     heard_s: float = 0.0
+    number: int = 0
 
 
 class Desk:
@@ -67,13 +69,22 @@ class Desk:
 
     def __init__(self) -> None:
         self.members: dict[str, Member] = {}
+        self._left: set[str] = set()
         self._cut: int | None = None
         self._cut_s = 0.0
 
     def join(self, token: str, member: Member, now_s: float) -> None:
-        """A study comes."""
+        """A study comes, or says what it wants now. Ray does not keep the order of what it is sent: the latest word counts."""
+        known = self.members.get(token)
+        if token in self._left or (known is not None and known.number > member.number):
+            return
         member.heard_s = now_s
         self.members[token] = member
+
+    def leave(self, token: str) -> None:
+        """A study goes for good."""
+        self.members.pop(token, None)
+        self._left.add(token)
 
     def heard(self, token: str, now_s: float) -> bool:
         """A study's driver lives; False when it is not known."""
@@ -142,11 +153,6 @@ class _Actor:
             self._work = asyncio.create_task(self._keep_looking())
         await self._look()
 
-    async def want(self, token: str, rows: Sequence[Row]) -> None:
-        if token in self._desk.members:
-            self._desk.members[token].wants = tuple(Resources(*row) for row in rows)
-            await self._look()
-
     async def poll(self, token: str) -> float | None:
         """The study's share; None when it is not known here (any more) and has to join."""
         if not self._desk.heard(token, time.monotonic()):
@@ -154,7 +160,7 @@ class _Actor:
         return self._desk.shares(self._room)[token]
 
     async def leave(self, token: str) -> None:
-        self._desk.members.pop(token, None)
+        self._desk.leave(token)
         await self._look()
 
     async def members(self) -> list[tuple[str, float]]:
@@ -241,7 +247,7 @@ class Steward:
         with self._lock:
             if rows != self._rows and not self._closed:
                 self._rows = rows
-                self._actor.want.remote(self._token, rows)
+                self._tell()
 
     def poll(self) -> float | None:
         """The study's share, above 0 and at most 1, when it has changed since the last call; None when it has not.
@@ -295,9 +301,14 @@ class Steward:
 
     def _join(self) -> None:
         self._actor = _find_or_start()
-        self._actor.join.remote(self._token, self._member)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say who we are and what we want, in one message."""
+        self._member.number += 1
         if self._rows is not None:
-            self._actor.want.remote(self._token, self._rows)
+            self._member.wants = tuple(Resources(*row) for row in self._rows)
+        self._actor.join.remote(self._token, self._member)
 
 
 def _find_or_start() -> Any:
