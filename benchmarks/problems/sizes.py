@@ -75,7 +75,8 @@ def fit(params: Params) -> float:
     model = str(params.get("model", "xgboost"))
     own = {name.removeprefix(f"{model}_"): value for name, value in params.items() if name != "model"}
     x, y = _adult() if model in ("svm", "mlp") else _generated()
-    rows = {"forest": 6000, "svm": int(own.pop("rows", 0)), "mlp": 2500}.get(model, len(x))
+    asked = own.pop("rows", None)
+    rows = asked if isinstance(asked, int) else {"forest": 6000, "mlp": 2500}.get(model, len(x))
     x, y = x[:rows], (_classes(x) if model == "forest" else y)[:rows]
     train = len(x) * 4 // 5
     with warnings.catch_warnings():
@@ -126,4 +127,5 @@ def _adult() -> Table:
 def _classes(x: NDArray[np.float32]) -> NDArray[np.int64]:
     """25 classes, whose leaves make a forest large."""
     score = x[:, :8].sum(axis=1) + 3 * x[:, 20]
-    return np.digitize(score, np.quantile(score, np.linspace(0, 1, 26)[1:-1])).astype(np.int64)
+    classes: NDArray[np.int64] = np.digitize(score, np.quantile(score, np.linspace(0, 1, 26)[1:-1])).astype(np.int64)
+    return classes
