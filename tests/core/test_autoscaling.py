@@ -119,6 +119,7 @@ class TestWhichTypes:
         assert s.plan.nodes == {"spot": 1}
         gone = Node("n", SPOT.resources, {}, "spot")
         for at_s in range(0, 3000, 30):
+            s.wanted(demand(waiting=4, at_s=float(at_s), nodes=[SPOT]), None, None)
             s.lost(gone, at_s)
         s.reset()
         s.wanted(demand(waiting=4, at_s=3000.0), None, None)
@@ -126,6 +127,17 @@ class TestWhichTypes:
         s.reset()
         s.wanted(demand(waiting=4, at_s=30000.0), None, None)
         assert s.plan.nodes == {"spot": 1}
+
+    def test_a_spot_node_that_went_because_nobody_needed_it_is_no_loss(self):
+        s = scaling(SMALL, SPOT)
+        s.wanted(demand(waiting=12), None, None)
+        s.wanted(demand(running=1, left=1, at_s=10.0, nodes=[SPOT] * 3), None, None)
+        for at_s in (70.0, 71.0):
+            s.lost(Node("n", SPOT.resources, {}, "spot"), at_s)
+        s.reset()
+        s.wanted(demand(waiting=4, at_s=80.0), None, None)
+        assert s.plan.nodes == {"spot": 1}
+        assert s._lives["spot"].waste(BOOT_S) == 0.0
 
 
 class TestSteadiness:

@@ -122,6 +122,7 @@ class Scaling:
         self._limits, self._prices = spec.limits, spec.prices
         self._types: dict[str, NodeType] = {}
         self._lives: dict[str, _Lives] = {}
+        self._living: dict[str, int] = {}  # nodes by type when they were last counted
         self._pilot_at_s: float | None = None
         self.reset()
 
@@ -142,10 +143,16 @@ class Scaling:
     def lost(self, node: Node, at_s: float) -> None:
         """A node vanished. Its type is used less for a while, by as much as its losses cost.
 
-        Only those of spot types count: others are lost to accidents, which other types meet as well.
+        Only those of spot types count: others are lost to accidents, which other types meet as well. While more of them live
+        than were asked for, the autoscaler took it away because nobody needed it.
         """
         kind = self._types.get(node.type or "")
-        if kind is not None and kind.spot:
+        surplus = False
+        if kind is not None:
+            n_living = self._living.get(kind.name, 0)
+            surplus = n_living > (0 if self._asked is None else self._asked.nodes.get(kind.name, 0))
+            self._living[kind.name] = max(0, n_living - 1)
+        if kind is not None and kind.spot and not surplus:
             lives = self._lives.setdefault(kind.name, _Lives())
             lives.pass_time(0, at_s)
             lives.lost()
@@ -304,6 +311,7 @@ class Scaling:
         for node in demand.nodes.values():
             if node.type is not None:
                 counts[node.type] = counts.get(node.type, 0) + 1
+        self._living = counts
         for name, kind in self._types.items():
             if kind.spot:
                 self._lives.setdefault(name, _Lives()).pass_time(counts.get(name, 0), demand.at_s)
