@@ -207,7 +207,7 @@ def deadline(trials: int, time_s: float, seed: int) -> list[Result]:
 def main() -> None:
     options = arguments(__doc__ or "")
     short, seed = options.short, options.seed
-    n_nodes, trials = (10, 300) if short else (200, 72_000)
+    n_nodes, trials = (10, 300) if short else (200, 48_000)
     rows = throughput(n_nodes, trials, seed)
     rows += deadline(*((200, 3600.0) if short else (4000, 4 * 3600.0)), seed)
     publish("autoscaling", rows, seed=seed, short=short)
