@@ -302,3 +302,11 @@ def test_nodes_with_prices_are_paid_for_while_they_are_up(story):
     s.do(ev.NodeJoined(0.0, Node("a", Resources(2.0, 0.0, 1000.0), type="spot")))
     s.do(ev.NodeLost(4.0, "a"))
     assert s.core.progress.cost == pytest.approx(4.0)
+
+
+def test_gpu_nodes_are_not_started_to_find_out_whether_a_program_wants_one(story):
+    s = story(trials=9, resources=ResourceRequest(gpu=None))
+    s.do(ev.NodeTypesSeen(0.0, (NodeType("gpu", Resources(4.0, 1.0, 8000.0), 4),)))
+    s.node()
+    s.suggest()
+    assert {g.gpu for g in grants(s)} == {0.0}

@@ -13,6 +13,7 @@ from sklearn.datasets import load_breast_cancer
 
 from tuner.errors import InvalidParams, TrialPruned
 from tuner.objectives._cache import BoundedCache
+from tuner.objectives._checks import may_use_gpu
 from tuner.objectives._folds import MATRICES, PREPARED
 from tuner.space import Categorical, Constant, Float, SearchSpace
 from tuner.study import Metric
@@ -397,3 +398,15 @@ def test_modules_beside_the_sweep_travel_to_workers_that_do_not_have_them(bench,
     assert not any(entry == str(tmp_path) for entry in sys.path)
     made.objective = cloudpickle.loads(text)
     assert np.isnan(made.run()[0][f"{beside}:spread"])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "device", "wanted"),
+    [
+        ("xgboost.XGBClassifier", "cpu", False),
+        ("xgboost.XGBClassifier", "cuda:0", True),
+        ("skorch.NeuralNetClassifier", "cpu", None),
+    ],
+)
+def test_a_gpu_is_wanted_only_where_a_parameter_names_one(estimator, device, wanted):
+    assert may_use_gpu([estimator], SearchSpace({"device": Constant(device)})) is wanted

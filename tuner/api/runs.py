@@ -63,6 +63,8 @@ def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
     sampler = build_sampler(spec, pruner)
     objective.prepare(spec)
     check_training(spec, objective)
+    if spec.resources.gpu is None and objective.uses_gpu is False:
+        spec = replace(spec, resources=replace(spec.resources, gpu=0.0))
     return Prepared(spec, objective, sampler, Scheduler(spec, pruner))
 
 

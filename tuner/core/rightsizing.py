@@ -94,12 +94,16 @@ class Sizing:
 
     # -- what there is ----------------------------------------------------------------------------------------------
 
-    def see(self, offers: Iterable[Resources]) -> None:
-        """What nodes that live, and kinds that could come, offer; each once."""
+    def see(self, offers: Iterable[Resources], *, gpus: bool) -> None:
+        """What nodes that live, and kinds that could come, offer; each once.
+
+        ``gpus``: whether a node that lives has one. Kinds that could come do not count: a program that wants none would else
+        have dear nodes started to find that out.
+        """
         self._offers = tuple(sorted((o for o in offers if o.cpu > 0), key=lambda o: (o.cpu, o.memory_mib, o.gpu)))
         shares = [offer.memory_mib / max(1.0, offer.cpu) for offer in self._offers if offer.memory_mib > 0]
         self._fair_mib = min(shares, default=0.0)
-        self._gpus.see(any(offer.gpu > 0 for offer in self._offers))
+        self._gpus.see(gpus)
         self.typical = self._expected()
 
     @property

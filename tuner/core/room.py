@@ -75,7 +75,8 @@ class Room:
 
     def _look(self) -> None:
         offers = {offer for offer, n in self._offers.items() if n > 0}
-        self.sizing.see(offers | {kind.resources for kind in self.types if kind.max_nodes > 0})
+        gpus = any(offer.gpu > 0 for offer in offers)
+        self.sizing.see(offers | {kind.resources for kind in self.types if kind.max_nodes > 0}, gpus=gpus)
         self._packing.expect(self.sizing.typical)
 
     def share(self, share: float) -> None:

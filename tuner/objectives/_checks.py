@@ -21,11 +21,15 @@ __all__ = [
     "check_reports",
     "constants_for",
     "families",
+    "may_use_gpu",
     "reachable",
     "usable_example",
 ]
 
 FROM_SPACE = "from_space"
+OBEDIENT = frozenset(
+    {"sklearn", "xgboost", "lightgbm"}
+)  # packages whose estimators use no GPU unless a parameter says so
 
 
 def check_reports(spec: StudySpec, fidelities: Iterable[str]) -> None:
@@ -214,3 +218,16 @@ def _answers(blueprint: Blueprint, params: Mapping[str, ParamValue], metrics: Me
     except (ObjectiveError, InvalidParams):
         return False
     return True
+
+
+def may_use_gpu(estimators: Iterable[str], space: SearchSpace) -> bool | None:
+    """Whether a parameter names a GPU; None where an estimator may use one that it was not told to."""
+    if not OBEDIENT.issuperset(path.partition(".")[0] for path in estimators):
+        return None
+    said = [
+        str(value).lower()
+        for distribution in space.values()
+        if isinstance(distribution, Categorical | Constant)
+        for value in (distribution.choices if isinstance(distribution, Categorical) else (distribution.value,))
+    ]
+    return any(word in value for value in said for word in ("cuda", "gpu"))

@@ -166,6 +166,7 @@ class Estimator(Objective):
         self._splits = make_splits(table, self._validation, self._test_size, self._seed)
         self._preparation = Preparation(table, self._splits, self._weights_by_class(table), self._seed)
         self._check_families(spec)
+        self.uses_gpu = checks.may_use_gpu(paths, spec.space)
 
     def _task(self) -> Task | None:
         tasks = {blueprint.task: blueprint.path for blueprint in self._blueprints.values() if blueprint.task}
