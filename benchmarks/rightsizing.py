@@ -1,9 +1,10 @@
 """How well are trials sized that differ in memory by a factor of ten, on one node with little of it?
 
-The same trials (random search, same seed) on two CPUs and little memory, so little that the worst case fits once: requests fixed for the worst case, fixed for the
-median, Ray Tune fixed for the worst case, and ``auto``. The fixed requests are an oracle's: they come from what these very
-trials were measured to use in the run of ``auto``, so no expert could size better. Fits use one thread each. A node of two
-CPUs can gain at most a factor of two by packing, as nothing but memory keeps the worst case from using both.
+The same trials (random search, same seed) on two CPUs and so little memory that the worst case fits once: requests fixed for
+the worst case, fixed for the median, Ray Tune fixed for the worst case, and ``auto``. The fixed requests are an oracle's: they
+come from what these very trials were measured to use in the run of ``auto``, so no expert could size better. Fits use one
+thread each. A node of two CPUs can gain at most a factor of two by packing, as nothing but memory keeps the worst case from
+using both.
 
 Nobody is killed for using more than was granted while the node has memory left: neither here nor by Ray Tune. Where every
 grant is a container's limit it would be, so attempts above their grant are counted too.
