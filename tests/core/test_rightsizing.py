@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tuner.core import events as ev
-from tuner.core.actions import Start
+from tuner.core.actions import Start, WakeAt
 from tuner.core.gpus import GpuShare
 from tuner.core.rightsizing import on_grid
 from tuner.core.threads import Threads
@@ -296,8 +296,33 @@ def test_a_study_that_fails_everywhere_quarantines_nothing(story):
     assert s.core._room.avoid == ()
 
 
+def test_a_budget_that_pays_for_no_node_ends_the_study_and_says_so(story):
+    s = story(trials=9, cost=1.0)
+    s.do(ev.NodeTypesSeen(0.0, (NodeType("dear", Resources(2.0, 0.0, 1000.0), 4, price_h=3600.0),)))
+    assert s.core.closed is None
+    s.do(ev.TimerFired(s.said(WakeAt)[-1].at_s))
+    assert s.core.closed.reason == "cost"
+    assert "pays for no node" in s.core.closed.message
+
+
+def test_a_trial_that_waits_for_a_large_place_does_not_hold_up_the_other_nodes(story):
+    s = story(trials=999, resources=ResourceRequest(cpu=1.0, memory_mib=Formula("100MiB * depth")), space=DEPTH)
+    for n in range(4):
+        s.node(f"n{n}", cpu=4, memory_mib=1000.0)
+    depths = [2] * 16 + [10] + [2] * 60
+    number, running = 0, []
+    while (16, 1) not in s.starts() and number < len(depths):
+        while s.core._outstanding and number < len(depths):
+            s.do(ev.Suggested(0.0, number, {"depth": depths[number]}))
+            number += 1
+        running = sorted(t for t, live in s.core._trials.live.items() if live.lane is not None)
+        assert len(running) >= 12
+        run(s, running[0], Usage(wall_s=1.0))
+    assert (16, 1) in s.starts()
+
+
 def test_nodes_with_prices_are_paid_for_while_they_are_up(story):
-    s = story(trials=9, cost=10.0)
+    s = story(trials=9, cost=10000.0)
     s.do(ev.NodeTypesSeen(0.0, (NodeType("spot", Resources(2.0, 0.0, 1000.0), 4, price_h=3600.0),)))
     s.do(ev.NodeJoined(0.0, Node("a", Resources(2.0, 0.0, 1000.0), type="spot")))
     s.do(ev.NodeLost(4.0, "a"))

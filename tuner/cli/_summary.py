@@ -16,6 +16,7 @@ from tuner.cli._failures import ExitCode
 from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output
 from tuner.cli._output import pairs, print_json, say, short_path
+from tuner.cli._planned import planned
 from tuner.cli._progress import display
 from tuner.cli._sizes import size_rows, sizes_document
 from tuner.cli._standing import standing
@@ -132,6 +133,7 @@ def lines(ending: Ending) -> list[str]:
     if best is not None:
         rows |= _best(study, best)
     rows |= front_rows(study)
+    rows |= planned(study)
     promoted = 0 if study.spec.pruner.type == "none" else notes.promotions(attempts)
     rows |= {"promoted": f"{text.pluralize(promoted, 'paused trial')} went on"} if promoted else {}
     if study.model_path:

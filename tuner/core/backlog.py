@@ -8,9 +8,10 @@ from tuner.core.ledger import LiveTrial
 from tuner.core.ports import Pruner
 from tuner.errors import InvalidTransition
 
-__all__ = ["Backlog"]
+__all__ = ["PATIENCE", "Backlog"]
 
 PATIENCE = 8
+"""So many others may start before one that waits for more room."""
 
 
 class Backlog:
@@ -20,7 +21,7 @@ class Backlog:
     it takes the next worker, and they the one after that.
 
     One for which there is no room now, though there is for smaller ones, is held back: it is looked at first whenever there is,
-    and when eight others were started meanwhile nothing is until it was.
+    and when eight others were started meanwhile a node is kept free for it.
 
     Args:
         pruner: Says which paused trial goes on.
@@ -52,11 +53,6 @@ class Backlog:
         """Another trial was started meanwhile."""
         for live in self.held:
             live.passed += 1
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether the one that is held back the longest has waited long enough for nothing else to start before it."""
-        return bool(self.held) and self.held[0].passed >= PATIENCE
 
     def add(self, live: LiveTrial) -> None:
         """A trial was suggested."""

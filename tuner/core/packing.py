@@ -49,6 +49,7 @@ class Packing:
         self._slots: dict[str, int] = {}
         self._closed: dict[str, str] = {}
         self._left_cpu = 0.0
+        self._reserved: str | None = None
         # By GPU or not and whole CPUs left: node ids in the order in which they came there. The last one has just lost an
         # attempt, so its memory is warm.
         self._buckets: tuple[list[dict[str, None]], list[dict[str, None]]] = (
@@ -72,6 +73,8 @@ class Packing:
         self.held = _minus(self.held, _minus(self.nodes[node_id].resources, self._free[node_id]))
         self._remove(node_id)
         self._closed.pop(node_id, None)
+        if self._reserved == node_id:
+            self._reserved = None
 
     def _remove(self, node_id: str) -> None:
         self._take_out(node_id)
@@ -88,12 +91,31 @@ class Packing:
     def close(self, node_id: str, why: str) -> None:
         """The node takes nothing more until it is opened."""
         if node_id in self.nodes and node_id not in self._closed:
+            if self._reserved == node_id:
+                self.unreserve()
             self._closed[node_id] = why
             self._take_out(node_id)
 
     def open(self, node_id: str) -> None:
         """It takes attempts again."""
         if self._closed.pop(node_id, None) is not None:
+            self._put(node_id, self._free[node_id])
+
+    def reserve(self, grant: Resources) -> None:
+        """Keep a node free for an attempt that waits for it: of those that could hold it, the one with most memory left, then
+        most CPUs. Nothing else is put there until ``unreserve``; at most one node is reserved."""
+        if self._reserved is not None:
+            return
+        able = [node_id for node_id in self._slots if grant.fits_into(self.nodes[node_id].resources)]
+        if able:
+            most = max(able, key=lambda node_id: (self._free[node_id].memory_mib, self._free[node_id].cpu))
+            self._reserved = most
+            self._take_out(most)
+
+    def unreserve(self) -> None:
+        """Whatever waited for a node is gone."""
+        node_id, self._reserved = self._reserved, None
+        if node_id is not None:
             self._put(node_id, self._free[node_id])
 
     @property
@@ -128,10 +150,12 @@ class Packing:
         left = max(0.0, self._left_cpu)
         return left if self.share >= 1.0 else max(0.0, min(left, self.total.cpu * self.share - self.held.cpu))
 
-    def find(self, grant: Resources) -> str | None:
-        """The node that an attempt should run on; None when none has room."""
+    def find(self, grant: Resources, *, reserved: bool = False) -> str | None:
+        """The node that an attempt should run on; None when none has room. ``reserved``: the reserved one may be it."""
         if self.share < 1.0 and not self._may_hold(grant):
             return None
+        if reserved and self._reserved is not None and grant.fits_into(self._free[self._reserved]):
+            return self._reserved
         first = min(int(grant.cpu), MOST_CPU)
         # Nodes with GPUs come last for attempts without, and alone for those that need one.
         for buckets in self._buckets[::-1] if grant.gpu <= 0 else self._buckets[:1]:
@@ -162,7 +186,7 @@ class Packing:
             return
         self.held = _plus(self.held, grant) if sign < 0 else _minus(self.held, grant)
         new = _minus(free, grant) if sign < 0 else _plus(free, grant)
-        if node_id in self._closed:
+        if node_id in self._closed or node_id == self._reserved:
             self._free[node_id] = new
         else:
             self._take_out(node_id)
@@ -170,7 +194,7 @@ class Packing:
 
     def _put(self, node_id: str, free: Resources) -> None:
         self._free[node_id] = free
-        if node_id in self._closed:
+        if node_id in self._closed or node_id == self._reserved:
             return
         self._bucket(node_id)[node_id] = None
         self._left_cpu += free.cpu

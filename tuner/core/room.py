@@ -155,14 +155,27 @@ class Room:
         """What the next attempt with these parameters gets; see ``Sizing.grant``."""
         return self.sizing.grant(params, floor, self.load(left))
 
-    def put(self, grant: Resources) -> int | None:
-        """Put an attempt on a node; returns its lane, None when there is no room for it."""
+    def reserve(self, grant: Resources) -> None:
+        """An attempt has waited long for a node with enough room: keep one free for it."""
+        self._packing.reserve(grant)
+
+    def unreserve(self) -> None:
+        """No attempt has waited so long."""
+        self._packing.unreserve()
+
+    def put(self, grant: Resources, *, reserved: bool = False) -> int | None:
+        """Put an attempt on a node; returns its lane, None when there is no room for it.
+
+        ``reserved``: the node that was kept free is kept for this one.
+        """
         lanes, packing, depth = self.lanes, self._packing, self.pace.depth
         if self._parallel is not None and lanes.count > self._parallel:
             return None
         if self._parallel is None or lanes.count < self._parallel:
-            node_id = packing.find(grant)
+            node_id = packing.find(grant, reserved=reserved)
             if node_id is not None:
+                if reserved:
+                    packing.unreserve()
                 packing.take(node_id, grant)
                 return lanes.open(grant, node_id).number
             if grant.gpu > 1.0:

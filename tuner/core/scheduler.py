@@ -27,6 +27,7 @@ from tuner.trial import Checkpoint, Failed, FailureKind
 
 __all__ = ["Scheduler"]
 
+BROKE_S = 60.0  # nodes that are up already make themselves known by then
 MAX_BUNDLES = 1000  # what is worth telling an autoscaler at once
 
 
@@ -57,6 +58,7 @@ class Scheduler:
         self._ending: tuple[str, str] | None = None
         self._wake_at: float | None = None
         self._scaling = Scaling(spec)
+        self._broke_at: float | None = None  # when the study ends because its money pays for no node
         self._scaled = False  # whether something is asked of the autoscaler
         self._out: list[Action] = []
 
@@ -151,6 +153,7 @@ class Scheduler:
         self.closed = self._ending = self._wake_at = None
         self._trials.over = self._draining = self._exhausted = False
         self._outstanding = 0
+        self._broke_at = None
         self._scaling.reset()
         self._room.clear()
         self._room.limit(self.limits.parallel)
@@ -274,8 +277,9 @@ class Scheduler:
     def _set_timer(self) -> None:
         wake_at = self._time.next(self.progress.cost, self._trials.runs, ending=self._ending is not None)
         look_at_s = self._scaling.look_at_s
-        if look_at_s is not None and self._ending is None and (wake_at is None or look_at_s < wake_at):
-            wake_at = look_at_s
+        for due_s in (look_at_s, self._broke_at):
+            if due_s is not None and self._ending is None and (wake_at is None or due_s < wake_at):
+                wake_at = due_s
         if wake_at != self._wake_at:
             self._wake_at = wake_at
             self._out.append(WakeAt(wake_at))
@@ -295,7 +299,7 @@ class Scheduler:
         if trials.backlog.has_next:
             while trials.start_next(self._to_start(), self._time.last_at):
                 pass
-        if self._exhausted or trials.backlog.is_blocked or len(trials.backlog) > len(trials.backlog.held):
+        if self._exhausted or len(trials.backlog) > len(trials.backlog.held):
             return
         want = self._room.n_open - self._outstanding
         left = self._trials_left()
@@ -320,6 +324,10 @@ class Scheduler:
 
     def _maybe_close(self) -> None:
         """Nothing is in flight: is it the end?"""
+        if self._ending is None and self._broke_at is not None and self._time.last_at >= self._broke_at:
+            spent = self.progress.cost + self._time.bill.running(self._time.last_at)
+            text = f"what is left of its budget of {self.limits.cost:g} pays for no node that runs a trial to its end"
+            self._end("cost", f"{text} (spent: {spent:.4g})")
         n_suggested, backlog = self._trials.n_suggested, self._trials.backlog
         if self._ending is not None:
             self._close(*self._ending)
@@ -377,6 +385,10 @@ class Scheduler:
                 self._out.append(Scale(bundles))
             if self._scaling.look_at_s is not None:
                 self._set_timer()
+        broke = self._scaling.broke and not self._room.living and not running
+        if broke != (self._broke_at is not None):
+            self._broke_at = at_s + BROKE_S if broke else None
+            self._set_timer()
 
     def _demand(self, more: int, at_s: float) -> Demand:
         trials, room = self._trials, self._room

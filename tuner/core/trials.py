@@ -18,7 +18,7 @@ from collections import deque
 
 from tuner.core import events as ev
 from tuner.core.actions import Action, Discard, Record, Start, Stop
-from tuner.core.backlog import Backlog
+from tuner.core.backlog import PATIENCE, Backlog
 from tuner.core.checkpoints import Shelf
 from tuner.core.deadlines import Deadlines
 from tuner.core.ledger import LiveTrial
@@ -108,14 +108,16 @@ class Trials:
             at_s: The time now.
         """
         backlog = self.backlog
+        if not backlog.held or backlog.held[0].passed < PATIENCE:
+            self._room.unreserve()
         if not backlog.has_next:
             return False
-        for index, live in enumerate(backlog.held[: 1 if backlog.is_blocked else None]):
-            if self._try(live, left, at_s):
+        for index, live in enumerate(backlog.held):
+            if self._try(live, left, at_s, first=index == 0):
                 del backlog.held[index]
                 return True
         most = max(1, min(MOST_HELD, self._room.lanes.count // 4))
-        while not backlog.is_blocked and len(backlog.held) < most and self._room.n_open > 0:
+        while len(backlog.held) < most and self._room.n_open > 0:
             live_next = backlog.next(self.live)
             if live_next is None:
                 return False
@@ -124,15 +126,21 @@ class Trials:
             backlog.hold_back(live_next)
         return False
 
-    def _try(self, live: LiveTrial, left: int | None, at_s: float) -> bool:
-        """Start the trial's next attempt, or end the trial if none can ever be; False when there is no room for it."""
+    def _try(self, live: LiveTrial, left: int | None, at_s: float, *, first: bool = False) -> bool:
+        """Start the trial's next attempt, or end the trial if none can ever be; False when there is no room for it.
+
+        ``first``: it is the one that was held back the longest; when it has waited long, a node is kept free for it.
+        """
         try:
             grant = self._room.grant(live.params, live.floor, left)
         except FormulaError as error:
             self.fail(live, Failed(FailureKind.INVALID_PARAMS, f"resources: {error}"), at_s)
             return True
-        lane = self._room.put(grant.resources)
+        waited = first and live.passed >= PATIENCE
+        lane = self._room.put(grant.resources, reserved=waited)
         if lane is None:
+            if waited:
+                self._room.reserve(grant.resources)
             return False
         self.backlog.pass_over()
         self._begin(live, lane, grant)
