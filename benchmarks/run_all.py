@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.harness import RESULTS
 
-BENCHMARKS = ("cost_per_event", "engine_throughput", "suggestion_cost")
+BENCHMARKS = ("cost_per_event", "engine_throughput", "suggestion_cost", "rightsizing", "autoscaling")
 SEARCHES = tuple(report.PLOTS)
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
