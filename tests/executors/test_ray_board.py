@@ -11,8 +11,8 @@ from tuner.cluster.wire import LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import encode_outcome, encode_usage
 from tuner.core.events import Checkpointed, Finished, NodeJoined, NodeLost, Reported, Started
-from tuner.executors._ray_board import DOUBT_S, HELD_S, KILL_CONFIRM_S, LARGEST_BATCH, Board, Lease, Task
 from tuner.core.gangs import parts_of_gang
+from tuner.executors._ray_board import DOUBT_S, HELD_S, KILL_CONFIRM_S, LARGEST_BATCH, Board, Lease, Task
 from tuner.resources import Node, Resources, Usage
 from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Pruned
 
