@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,14 +52,15 @@ class Charged(Simulated):
     def poll(self, until_s: float | None) -> Sequence[Event]:
         self._enter()
         while not self._outbox:
-            if not self._agenda or (until_s is not None and self._agenda[0][0] > until_s):
+            due_s = self._agenda.due_s
+            if due_s is None or (until_s is not None and due_s > until_s):
                 if until_s is not None:
                     self._base_s = max(self._base_s, until_s)
                 break
-            self._base_s = max(self._base_s, self._agenda[0][0])
+            self._base_s = max(self._base_s, due_s)
             self._advance()
         events, self._outbox = self._outbox, []
-        self._now_s, self._anchor_s = self._base_s, self._cpu_s()
+        self._agenda.now_s, self._anchor_s = self._base_s, self._cpu_s()
         return events
 
     def _cpu_s(self) -> float:
@@ -72,13 +72,11 @@ class Charged(Simulated):
         self.driver_s += now_s - self._base_s
         self._base_s = now_s
         self._advance()
-        self._now_s = self._base_s
+        self._agenda.now_s = self._base_s
 
     def _advance(self) -> None:
-        while self._agenda and self._agenda[0][0] <= self._base_s:
-            at_s, _, act = heapq.heappop(self._agenda)
-            self._now_s = at_s
-            act()
+        while (due_s := self._agenda.due_s) is not None and due_s <= self._base_s:
+            self._agenda.step()
 
 
 def engine_race(

@@ -35,7 +35,7 @@ SPACE = SearchSpace(
 def memory_mib(params: Params) -> float:
     """Memory above the worker's own that the law gives."""
     n, depth, width, batch = (_number(params, name) for name in ("n_estimators", "max_depth", "width", "batch"))
-    leaves = min(2.0**depth, MOST_LEAVES)
+    leaves = min(math.pow(2.0, depth), MOST_LEAVES)
     if params["family"] == "forest":
         return 40.0 + n * leaves * 120.0 / 2**20
     if params["family"] == "boosting":

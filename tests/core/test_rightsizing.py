@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tuner.core import events as ev
-from tuner.core.actions import Start, WakeAt
+from tuner.core.actions import Close, Start, WakeAt
 from tuner.core.gpus import GpuShare
 from tuner.core.rightsizing import on_grid
 from tuner.core.threads import Threads
@@ -299,10 +299,11 @@ def test_a_study_that_fails_everywhere_quarantines_nothing(story):
 def test_a_budget_that_pays_for_no_node_ends_the_study_and_says_so(story):
     s = story(trials=9, cost=1.0)
     s.do(ev.NodeTypesSeen(0.0, (NodeType("dear", Resources(2.0, 0.0, 1000.0), 4, price_h=3600.0),)))
-    assert s.core.closed is None
+    assert s.said(Close) == []
     s.do(ev.TimerFired(s.said(WakeAt)[-1].at_s))
-    assert s.core.closed.reason == "cost"
-    assert "pays for no node" in s.core.closed.message
+    (close,) = s.said(Close)
+    assert close.reason == "cost"
+    assert "pays for no node" in close.message
 
 
 def test_a_trial_that_waits_for_a_large_place_does_not_hold_up_the_other_nodes(story):

@@ -28,6 +28,16 @@ class Agenda:
         self._n_planned += 1
         heapq.heappush(self._acts, (self.now_s + delay_s, self._n_planned, act))
 
+    @property
+    def due_s(self) -> float | None:
+        """When something is due next; None for never."""
+        return self._acts[0][0] if self._acts else None
+
+    def step(self) -> None:
+        """Go to the next act's time, which may lie behind, and do it."""
+        self.now_s, _, act = heapq.heappop(self._acts)
+        act()
+
     def jump(self, until_s: float | None) -> bool:
         """Go to the next instant at which something is due, and do all of it; False when that is after ``until_s`` or never.
 

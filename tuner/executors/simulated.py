@@ -123,7 +123,7 @@ class Simulated(Executor):
         self._resumes = "resume_step" in inspect.signature(objective.simulate).parameters
         self._saves = bool(getattr(objective, "checkpoints", False))
         if self._elastic.types:
-            self._outbox.append(NodeTypesSeen(self.now_s(), self._elastic.types))
+            self._outbox.append(NodeTypesSeen(self._agenda.now_s, self._elastic.types))
             self._nodes.open()
         else:
             for index in range(self._n_nodes):
@@ -165,7 +165,7 @@ class Simulated(Executor):
         self._agenda.clear()
 
     def _joined(self, host: Host) -> None:
-        self._outbox.append(NodeJoined(self.now_s(), host.node))
+        self._outbox.append(NodeJoined(self._agenda.now_s, host.node))
         if self._faults.node_life_s < math.inf:
             life_s = self._chance.expovariate(1 / self._faults.node_life_s)
             self._agenda.after(life_s, lambda: self._nodes.remove(host, "simulated"))
@@ -173,7 +173,7 @@ class Simulated(Executor):
 
     def _leaving(self, host: Host, reason: str) -> None:
         """A node takes no more attempts."""
-        self._outbox.append(NodeLost(self.now_s(), host.node.node_id, reason))
+        self._outbox.append(NodeLost(self._agenda.now_s, host.node.node_id, reason))
 
     def _gone(self, host: Host, reason: str) -> None:
         node_id = host.node.node_id
@@ -190,7 +190,7 @@ class Simulated(Executor):
             return False
         self._nodes.take(host, start.grant)
         course = self._course(start)
-        began_s = self.now_s() + self._start_delay_s
+        began_s = self._agenda.now_s + self._start_delay_s
         chance = random.Random(trial_seed(self._seed + start.attempt * 7919, start.trial)) if self._faulty else None
         run = Run(start, host.node.node_id, began_s, course, chance, self._doom(chance))
         key = (start.trial, start.attempt)
@@ -237,7 +237,7 @@ class Simulated(Executor):
         if chance is None:
             return None
         draw, faults = chance.random(), self._faults
-        when_s = self.now_s() + chance.expovariate(1 / 10.0)
+        when_s = self._agenda.now_s + chance.expovariate(1 / 10.0)
         if draw < faults.crash:
             return when_s, Failed(FailureKind.WORKER_LOST, "simulated crash")
         if draw < faults.crash + faults.out_of_memory:
@@ -256,7 +256,7 @@ class Simulated(Executor):
     def _begin(self, run: Run) -> None:
         if not self._alive(run):
             return
-        self._send(Started(self.now_s(), run.start.trial, run.start.attempt, run.node_id), run)
+        self._send(Started(self._agenda.now_s, run.start.trial, run.start.attempt, run.node_id), run)
         self._go_on(run)
 
     def _go_on(self, run: Run) -> None:
@@ -264,13 +264,13 @@ class Simulated(Executor):
         following = next(run.course.reports, None)
         delay_s = run.course.tail_s if following is None else following[0]
         if run.bursts_at is not None:
-            dies_s = self.now_s() + delay_s * run.bursts_at
+            dies_s = self._agenda.now_s + delay_s * run.bursts_at
             if run.doom is None or dies_s < run.doom[0]:
                 run.doom = dies_s, Failed(FailureKind.OUT_OF_MEMORY, f"needed more than {self._needs_mib(run):.0f} MiB")
             run.bursts_at = None
-        if run.doom is not None and self.now_s() + delay_s >= run.doom[0]:
+        if run.doom is not None and self._agenda.now_s + delay_s >= run.doom[0]:
             outcome = run.doom[1]
-            delay_s = max(0.0, run.doom[0] - self.now_s())
+            delay_s = max(0.0, run.doom[0] - self._agenda.now_s)
             act = (lambda: self._hang(run)) if outcome is None else (lambda: self._conclude(run, outcome))
             self._agenda.after(delay_s, act)
         elif following is None:
@@ -284,9 +284,11 @@ class Simulated(Executor):
         if self._saves:
             place = f"{self._origin}{run.start.trial}/{run.start.attempt}-{step}"
             self._saved.add(place)
-            self._send(Checkpointed(self.now_s(), run.start.trial, run.start.attempt, Checkpoint(step, place)), run)
+            self._send(
+                Checkpointed(self._agenda.now_s, run.start.trial, run.start.attempt, Checkpoint(step, place)), run
+            )
         run.last_step = step
-        self._send(Reported(self.now_s(), run.start.trial, run.start.attempt, step, values), run)
+        self._send(Reported(self._agenda.now_s, run.start.trial, run.start.attempt, step, values), run)
         if run.stop is not None:
             self._conclude(run, self._stopped(run, run.stop))
         else:
@@ -316,10 +318,10 @@ class Simulated(Executor):
         if not certain and run.chance is not None and run.chance.random() < self._faults.lose_finished:
             self._hang(run)
             return
-        wall_s = max(0.0, self.now_s() - run.began_s)
+        wall_s = max(0.0, self._agenda.now_s - run.began_s)
         usage = self._usage(run, wall_s)
         self._release(run, key, usage)
-        self._send(Finished(self.now_s(), *key, outcome, usage), run, certain=True)
+        self._send(Finished(self._agenda.now_s, *key, outcome, usage), run, certain=True)
         lane = self._lanes[run.start.lane]
         lane.popleft()
         if lane:
@@ -357,7 +359,7 @@ class Simulated(Executor):
                     if start in self._unplaced:
                         self._unplaced.remove(start)
                     failed: Outcome = Pruned(None) if stop.prune else Failed(FailureKind.STOPPED, stop.reason)
-                    self._outbox.append(Finished(self.now_s(), stop.trial, stop.attempt, failed, Usage()))
+                    self._outbox.append(Finished(self._agenda.now_s, stop.trial, stop.attempt, failed, Usage()))
                     if first and lane:
                         self._place(lane[0])
                     return
@@ -374,7 +376,7 @@ class Simulated(Executor):
     def _deliver(self, event: Event) -> None:
         # Events carry the time at which the driver learned of them.
         fields = {name: getattr(event, name) for name in event.__dataclass_fields__ if name != "at_s"}
-        self._outbox.append(type(event)(at_s=self.now_s(), **fields))
+        self._outbox.append(type(event)(at_s=self._agenda.now_s, **fields))
 
 
 def _node_type(fields: Mapping[str, Any]) -> NodeType:

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,11 +83,12 @@ said = {
     name: {key: value for key, value in row.items() if key != "usage"}
     for name, row in {"lived": lived, "ended": ended, "forced": forced, "killed": killed}.items()
 }
-said["received_mib"] = [row["usage"].received_mib for row in (lived, forced)]
-said["base_mib"] = lived["usage"].base_memory_mib
+shown: dict[str, Any] = {**said}
+shown["received_mib"] = [row["usage"].received_mib for row in (lived, forced)]
+shown["base_mib"] = lived["usage"].base_memory_mib
 (first, first_s), (second, second_s) = (json.loads(lines[0]) for lines in pair)
-said["together"] = max(first_s, second_s) < min(json.loads(lines[1]) for lines in pair)
-said["cores"] = [first, second, json.loads(both[0])[0]]
+shown["together"] = max(first_s, second_s) < min(json.loads(lines[1]) for lines in pair)
+shown["cores"] = [first, second, json.loads(both[0])[0]]
 drive.executor.close()
 cluster.close()
-print(json.dumps(said))
+print(json.dumps(shown))
