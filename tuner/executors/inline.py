@@ -31,6 +31,7 @@ from tuner.study import StudySpec
 from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker import AttemptResult, Tee, installed_log, release_bounds, run_attempt
 from tuner.worker.checkpoints import StudyKeeper, study_keeper
+from tuner.worker.memory import take_base
 from tuner.worker.outcome import stopped
 
 __all__ = ["Inline"]
@@ -148,6 +149,7 @@ class Inline(Executor):
         if self._capture and installed_log() is None:
             self._tee = Tee.install(ignored_thread=threading.get_ident())
         self._ready.append(NodeJoined(self.now_s(), Node(NODE_ID, _slot(spec))))
+        take_base()  # what this process holds now, data of other studies included, is not the attempts'
         self._opened = True
 
     def now_s(self) -> float:
