@@ -122,12 +122,11 @@ def _size(bundle: Resources) -> tuple[int, float]:
     return len(amounts), sum(amounts.values())
 
 
-def request_bundles(bundles: Sequence[Resources], nodes: Sequence[Node] = ()) -> bool:
+def request_bundles(bundles: Sequence[Resources]) -> bool:
     """Ask for nodes that hold these bundles; replaces what was asked before, by anyone, and stands until it is replaced.
 
     Args:
-        bundles: One per attempt; empty for nothing more.
-        nodes: Those that live, to leave out what none of them holds; empty when the bundles have been clipped.
+        bundles: One per attempt, clipped; empty for nothing more.
 
     Returns:
         Whether the cluster took it: one that does not answer now is asked again soon.
@@ -135,7 +134,7 @@ def request_bundles(bundles: Sequence[Resources], nodes: Sequence[Node] = ()) ->
     from ray.autoscaler.sdk import request_resources
 
     with contextlib.suppress(Exception):
-        request_resources(bundles=[_as_ray(bundle) for bundle in clipped(bundles, Room(tuple(nodes)))])
+        request_resources(bundles=[_as_ray(bundle) for bundle in bundles])
         return True
     return False
 

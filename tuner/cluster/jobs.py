@@ -155,10 +155,6 @@ class Jobs:
             found = [_job(details) for details in self._client.list_jobs()]
         return sorted((job for job in found if job is not None), key=lambda job: (job.started_at, job.job_id))
 
-    def of_study(self, study: str) -> list[Job]:
-        """Those that ran a study, oldest first."""
-        return [job for job in self.all() if job.study == study]
-
     def job(self, job_id: str) -> Job:
         """One job of ours.
 

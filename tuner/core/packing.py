@@ -132,11 +132,6 @@ class Packing:
             self.n_free = sum(self._slots.values())
 
     @property
-    def n_nodes_open(self) -> int:
-        """Nodes that take attempts."""
-        return len(self._slots)
-
-    @property
     def n_open(self) -> int:
         """Attempts with the typical grant that may be added now, the share minded."""
         if self.share >= 1.0 or not self.nodes:

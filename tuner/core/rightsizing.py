@@ -111,13 +111,6 @@ class Sizing:
         """What a first attempt asks for before anything was measured."""
         return Resources(_number(self._request.cpu, 1.0), _number(self._request.gpu, 0.0), self._first_memory(1.0))
 
-    @property
-    def fixed(self) -> bool:
-        """Whether every first attempt gets the same, whatever was measured."""
-        return all(isinstance(asked, float | int) for asked in (self._request.cpu, self._request.gpu)) and (
-            isinstance(self._request.memory_mib, float | int) or not self._fair_mib
-        )
-
     # -- grants -----------------------------------------------------------------------------------------------------
 
     def grant(self, params: Params, floor: Resources, load: Load) -> Grant:

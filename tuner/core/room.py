@@ -119,16 +119,6 @@ class Room:
     # -- attempts ---------------------------------------------------------------------------------------------------
 
     @property
-    def has_room(self) -> bool:
-        """Whether an attempt might be put somewhere, if it is small enough."""
-        depth = self.pace.depth
-        if self._parallel is not None and self.lanes.count > self._parallel:
-            return False
-        if depth > 1 and self.lanes.room_in(depth):
-            return True
-        return self._packing.n_nodes_open > 0 and (self._parallel is None or self.lanes.count < self._parallel)
-
-    @property
     def n_open(self) -> int:
         """How many attempts more could be started, of the size that is expected."""
         depth = self.pace.depth

@@ -51,11 +51,6 @@ class Threads:
                 return max(1, min(n, round(busy)))
         return max(1, n)
 
-    def speed_up(self, n: int) -> float | None:
-        """How many of ``n`` threads were busy on average; None when that was not measured."""
-        latest = self._busy.get(n)
-        return sum(latest) / len(latest) if latest else None
-
     def choose(self, load: Load, memory_mib: float, gpu: float, offers: Sequence[Resources]) -> int:
         """Threads for an attempt that starts now."""
         largest = max((offer.cpu for offer in offers), default=1.0)

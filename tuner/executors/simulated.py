@@ -107,11 +107,6 @@ class Simulated(Executor):
         """What the nodes did and cost until now."""
         return self._nodes.accounts
 
-    @property
-    def busy_cpu_s(self) -> float:
-        """CPU seconds that attempts held, those that still run left out."""
-        return self._nodes.accounts.granted_cpu_s
-
     def open(  # noqa: D102 -- see the port
         self, spec: StudySpec, objective: Objective, directory: Path, checkpoints: str | Path | None = None
     ) -> None:
