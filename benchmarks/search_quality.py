@@ -57,7 +57,7 @@ LEVELS = (
     Level(8, EVERY, 10, {task: usual(task) for task in EVERY}, dear_tasks=DEAR, dear_seeds=6),
     Level(64, WIDE, 10, dict.fromkeys(WIDE, 6 * 64), dear_tasks=WIDE[:1], dear_seeds=1),
     Level(256, WIDER, 10, dict.fromkeys(WIDER, 4 * 256)),
-    Level(1000, WIDEST, 3, dict.fromkeys(WIDEST, 3 * 1000)),
+    Level(1000, WIDEST, 10, dict.fromkeys(WIDEST, 3 * 1000)),
 )
 OURS = ("tuner-tpe", "tuner-gp", "tuner-cmaes", "tuner-auto")
 SHORT_FIELD = ("random", "tuner-tpe")
