@@ -116,7 +116,10 @@ class Words:
 
     def _judged(self, moment: Judged) -> list[str]:
         verdict = moment.verdict
-        lines = [f"{_DECISIONS[verdict.decision]} at step {moment.step}: {verdict.reason}"]
+        where = f"at step {moment.step}"
+        if moment.late:
+            where = f"by its report of step {moment.step}, which had come after it was told to pause"
+        lines = [f"{_DECISIONS[verdict.decision]} {where}: {verdict.reason}"]
         if verdict.decision != "go" and verdict.threshold is not None:
             bound = "at most" if self._metric.goal == "minimize" else "at least"
             lines.append(f"it would have needed {bound} {text.number(verdict.threshold)}")
@@ -227,7 +230,8 @@ def how_it_stands(spec: StudySpec, story: TrialStory, trials: Sequence[Trial]) -
     last = f"its last report: step {trial.last_step}" if trial.last_step is not None else "it has reported nothing"
     if trial.state is TrialState.PRUNED:
         ends = [moment for moment in story.moments if isinstance(moment, Ended)]
-        if ends and ends[-1].then == "paused":
+        words = [moment.verdict.decision for moment in story.moments if isinstance(moment, Judged)]
+        if ends and ends[-1].then == "paused" and "stop" not in words:
             return f"was paused and never promoted before the sweep ended; {last}"
         return f"stopped early for good; {last}"
     if trial.state is TrialState.RUNNING:

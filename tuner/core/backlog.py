@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from tuner.core.ledger import LiveTrial
 from tuner.core.ports import Pruner
@@ -25,10 +26,11 @@ class Backlog:
 
     Args:
         pruner: Says which paused trial goes on.
+        goes_on: Whether a promoted trial does so in the light of what it has reported since it was told to pause.
     """
 
-    def __init__(self, pruner: Pruner) -> None:
-        self._pruner = pruner
+    def __init__(self, pruner: Pruner, goes_on: Callable[[LiveTrial], bool]) -> None:
+        self._pruner, self._goes_on = pruner, goes_on
         self._promotes = pruner.promotes
         self._begun: deque[LiveTrial] = deque()
         self._new: deque[LiveTrial] = deque()
@@ -89,15 +91,18 @@ class Backlog:
         return None if promotion is None else self._promoted(lives.get(promotion.trial), promotion.trial)
 
     def _promoted(self, live: LiveTrial | None, number: int) -> LiveTrial | None:
-        """The promoted trial; None when its attempt has not ended yet, after which it goes on."""
-        if live is not None and live.paused:
-            live.paused = False
-            return live
-        if live is None or live.stop is None or not live.stop.pause or live.promoted:
+        """The promoted trial; None when it is paused again, or its attempt has not ended yet, after which it goes on."""
+        leaving = live is not None and live.stop is not None and live.stop.pause and not live.promoted
+        if live is None or not (live.paused or leaving):
             story = [] if live is None else live.story()
             raise InvalidTransition("the pruner promoted it, but it is not paused", trial=number, story=story)
-        live.promoted = True
-        return None
+        if not self._goes_on(live):
+            return None
+        if leaving:
+            live.promoted = True
+            return None
+        live.paused = False
+        return live
 
     def refill(self, lives: dict[int, LiveTrial]) -> None:
         """A new driver: nothing is in flight, so whatever is not paused is to be started, in the order of numbers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from tuner.trial import Attempt, Checkpoint, Failed, Outcome, Params, Trial, Tri
 __all__ = ["LiveTrial"]
 
 NOTHING = Resources(0.0, 0.0, 0.0)
+MOST_LATE = 1000
+"""Reports kept of a trial that was told to pause: who sends more does not mind; of those the newest stands for the rest."""
 _NO_VALUES: Mapping[str, float] = {}
 
 
@@ -34,6 +37,7 @@ class LiveTrial:
         stop: What the current attempt was asked; None while it was asked nothing.
         paused: Whether it waits for the pruner to promote it; no attempt is in flight then.
         promoted: Whether it was promoted before the attempt that was told to pause had ended.
+        late: (step, value) of what it reported after it had been told to pause, not judged yet.
         checkpoint: What the next attempt goes on from: the latest of its own, else its parent's; None for nothing.
         saved_step: Step of the latest checkpoint of its own; None when it has none.
         started_from: What the current attempt went on from.
@@ -62,6 +66,7 @@ class LiveTrial:
     stop: Stop | None = None
     paused: bool = False
     promoted: bool = False
+    late: deque[tuple[int, float]] | None = None
     checkpoint: Checkpoint | None = None
     saved_step: int | None = None
     started_from: Checkpoint | None = None
@@ -84,6 +89,14 @@ class LiveTrial:
         self.attempt_started_at, self.node_id = at_s, node_id
         if self.started_at is None:
             self.started_at = at_s
+
+    def keep_late(self, step: int, value: float) -> None:
+        """It reported although it had been told to pause: that is judged when it is promoted."""
+        if self.late is None:
+            self.late = deque()
+        elif len(self.late) == MOST_LATE:
+            self.late.pop()
+        self.late.append((step, value))
 
     def end_attempt(self, at_s: float, usage: Usage | None) -> None:
         """The current attempt ended; its wall time is taken from its usage, else from the driver's clock."""

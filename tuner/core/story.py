@@ -139,7 +139,7 @@ def tell_trial(spec: StudySpec, pruner: Pruner, events: Sequence[ev.Event], numb
         witness.at_s = event.at_s
         teller.event(event)
         actions = core.handle(event)
-        teller.pruner()
+        teller.pruner(event)
         for action in actions:
             teller.action(action, event)
     return teller.told()
@@ -152,7 +152,7 @@ class _Teller:
         self._witness = witness
         self._story = TrialStory(number)
         self._seen: dict[tuple[tuple[str, object], ...], int] = {}
-        self._n_said = self._n_promotions = self._retries = 0
+        self._n_said = self._retries = 0
         self._last: Judged | None = None
 
     def event(self, event: ev.Event) -> None:
@@ -166,14 +166,17 @@ class _Teller:
         elif isinstance(event, ev.Checkpointed) and event.trial == story.number:
             story.moments.append(event)
 
-    def pruner(self) -> None:
-        """What the pruner has said since the last event."""
+    def pruner(self, event: ev.Event) -> None:
+        """What the pruner said on this event."""
         witness = self._witness
-        for judged in witness.said[self._n_said :]:
-            self._last = replace(judged, rivals=witness.rivals(judged))
+        for said in witness.said[self._n_said :]:
+            if isinstance(said, Promoted):
+                self._story.moments.append(said)
+                continue
+            late = not (isinstance(event, ev.Reported) and (event.trial, event.step) == (said.trial, said.step))
+            self._last = replace(said, rivals=witness.rivals(said), late=late)
             self._story.moments.append(self._last)
-        self._story.moments += witness.promotions[self._n_promotions :]
-        self._n_said, self._n_promotions = len(witness.said), len(witness.promotions)
+        self._n_said = len(witness.said)
 
     def action(self, action: object, event: ev.Event) -> None:
         story = self._story
@@ -226,8 +229,10 @@ class _Teller:
     def told(self) -> TrialStory:
         """The story as far as the log goes."""
         story = self._story
-        paused = story.moments and isinstance(story.moments[-1], Ended) and story.moments[-1].then == "paused"
-        if paused and self._last is not None:
+        last = next((moment for moment in reversed(story.moments) if isinstance(moment, Began | Ended)), None)
+        waits = story.trial is not None and story.trial.state is TrialState.WAITING
+        paused = waits and isinstance(last, Ended) and last.then == "paused"
+        if paused and self._last is not None and self._last.verdict.decision == "pause":
             story.standing = self._witness.rank(self._last)
         return story
 

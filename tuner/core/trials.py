@@ -9,7 +9,9 @@ Rules for what comes late, twice or out of order (delivery is at least once):
 - a ``Started`` that comes after a report of the same attempt, or twice, is dropped.
 
 A paused trial is one whose attempt was told to pause and has ended; the pruner may promote it, also while that attempt is
-still on its way out. An attempt that ran to its end all the same is complete.
+still on its way out. An attempt that ran to its end all the same is complete. A pause is cooperative, so some reports come
+after it was decided: they are judged when the trial is promoted, in order and before it goes on. So it competes at its next
+rung with the value that it had there, not with that of whichever report comes first after the pause.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class Trials:
 
     def __init__(self, spec: StudySpec, pruner: Pruner, room: Room, time: Deadlines) -> None:
         self.live: dict[int, LiveTrial] = {}
-        self.backlog = Backlog(pruner)
+        self.backlog = Backlog(pruner, self._goes_on)
         self.progress = Progress(spec.metrics)
         self.n_suggested = 0
         self.walls: deque[float] = deque(maxlen=LATEST_WALLS)
@@ -207,11 +209,34 @@ class Trials:
         self.progress.reported()
         value = event.values.get(self._metric)
         # x - x is 0 for finite numbers only.
-        if value is None or live.stop is not None or value - value != 0.0:
+        if value is None or value - value != 0.0:
+            return True
+        if live.stop is not None:
+            if live.stop.pause:
+                live.keep_late(event.step, value)
+                if live.promoted:
+                    live.promoted = self._goes_on(live)
             return True
         verdict = self._pruner.judge(live.number, event.step, value)
         if verdict is not None and verdict.decision != "go":
             self.stop(live, Stop(live.number, live.attempts, verdict.reason, pause=verdict.decision == "pause"))
+        return True
+
+    def _goes_on(self, live: LiveTrial) -> bool:
+        """Judge a promoted trial by what it reported after it had been told to pause: whether it goes on all the same.
+
+        If not it is paused again, without an attempt that would have had nothing to do, or ended.
+        """
+        while live.late:
+            verdict = self._pruner.judge(live.number, *live.late.popleft())
+            if verdict is None or verdict.decision == "go":
+                continue
+            if verdict.decision == "stop" and live.lane is None:
+                self._end(live, TrialState.PRUNED, self._time.last_at)
+            elif verdict.decision == "stop":
+                # Its attempt was asked to end already: what changes is that there will be no other.
+                live.stop = Stop(live.number, live.attempts, verdict.reason)
+            return False
         return True
 
     def stop(self, live: LiveTrial, stop: Stop) -> None:

@@ -31,6 +31,7 @@ class Judged:
         value: What it reported.
         verdict: What the pruner said.
         rivals: The other trials' values there by then, best first.
+        late: Whether the report came after the trial had been told to pause, so that it was judged only when it was promoted.
     """
 
     at_s: float
@@ -39,6 +40,7 @@ class Judged:
     value: float
     verdict: Verdict
     rivals: tuple[Rival, ...] = ()
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,7 @@ class Witness(Pruner):
         self.at_s = 0.0
         self.n_judged = self.n_paused = self.n_promoted = 0
         self.stopped: Counter[int | None] = Counter()
-        self.said: list[Judged] = []
-        self.promotions: list[Promoted] = []
+        self.said: list[Judged | Promoted] = []
         self.at_rung: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
         self.at_step: dict[int, dict[int, float]] = {}
 
@@ -115,7 +116,7 @@ class Witness(Pruner):
         if promotion is not None:
             self.n_promoted += 1
             if promotion.trial == self._about:
-                self.promotions.append(Promoted(self.at_s, promotion.reason))
+                self.said.append(Promoted(self.at_s, promotion.reason))
         return promotion
 
     def admit(self, trial: int) -> None:

@@ -75,7 +75,8 @@ class Pruner(ABC):
         """What is to become of the trial after this report; None to go on.
 
         Steps of one trial rise from call to call; values are finite. A trial that was told to stop is not judged again, one
-        that was told to pause not before it is promoted; a report that comes late from a paused attempt is not judged.
+        that was told to pause not before it is promoted. What it reported in between, as a pause takes a moment to reach
+        it, is judged right then, in order: it may be paused again or stopped by it before it goes on.
         """
 
     def promote(self) -> Promotion | None:
