@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -216,3 +217,20 @@ def test_who_watches_sees_every_event_after_it_is_durable():
     cluster.open(spec(), ModelObjective(), Path())
     Engine(core, sampler, cluster, log, watch).run([StudyOpened(0.0, spec())])
     assert seen == log.events
+
+
+@pytest.mark.parametrize(("in_process", "left_alone"), [(False, False), (True, True)])
+def test_garbage_is_sought_seldom_only_where_no_objective_can_make_any(in_process, left_alone):
+    before, during = gc.get_threshold(), []
+
+    class Watching(Instant):
+        def poll(self, until_s):
+            during.append(gc.get_threshold())
+            return super().poll(until_s)
+
+    Watching.in_process = in_process
+    plan = spec()
+    core, sampler = driver_parts(plan)
+    Engine(core, sampler, Watching(), ListLog()).run([StudyOpened(0.0, plan)])
+    assert (set(during) == {before}) is left_alone
+    assert gc.get_threshold() == before

@@ -107,6 +107,8 @@ class Asking:
     def _pass_time(self) -> None:
         """Add up for how long workers were busy, and waited for suggestions, since the last time that either changed."""
         now_s = self._now_s()
+        if now_s == self._last_s:
+            return
         passed_s = now_s - self._last_s if self._last_s is not None else 0.0
         self._last_s = now_s
         if passed_s > 0.0:

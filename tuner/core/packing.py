@@ -16,14 +16,17 @@ MOST_CPU = 64  # nodes with more CPUs left are alike
 
 def slots(room: Resources, grant: Resources) -> int:
     """How many attempts with ``grant`` go into ``room`` at once; at least 0."""
-    ratios = [
-        have / want
-        for have, want in ((room.cpu, grant.cpu), (room.gpu, grant.gpu), (room.memory_mib, grant.memory_mib))
-        if want > 0
-    ]
-    # An attempt that asks for nothing still takes a place: one for each CPU of the node.
-    ratios = ratios or [room.cpu]
-    return max(0, math.floor(min(ratios) + 1e-9))
+    # Written out, as it is asked for every start and end of an attempt.
+    least = math.inf
+    if grant.cpu > 0:
+        least = room.cpu / grant.cpu
+    if grant.gpu > 0:
+        least = min(least, room.gpu / grant.gpu)
+    if grant.memory_mib > 0:
+        least = min(least, room.memory_mib / grant.memory_mib)
+    if least == math.inf:
+        least = room.cpu  # an attempt that asks for nothing still takes a place: one for each CPU of the node
+    return int(least + 1e-9) if least > 0 else 0
 
 
 class Packing:
@@ -43,7 +46,8 @@ class Packing:
         self.nodes: dict[str, Node] = {}
         self.share = 1.0
         self.n_free = 0
-        self.held = self.total = Resources(0.0, 0.0, 0.0)
+        self.total = Resources(0.0, 0.0, 0.0)
+        self._held_cpu = self._held_gpu = self._held_mib = 0.0
         self._typical = typical
         self._free: dict[str, Resources] = {}
         self._slots: dict[str, int] = {}
@@ -70,7 +74,7 @@ class Packing:
 
     def lose(self, node_id: str) -> None:
         """A node takes no more."""
-        self.held = _minus(self.held, _minus(self.nodes[node_id].resources, self._free[node_id]))
+        self._hold(_minus(self.nodes[node_id].resources, self._free[node_id]), -1.0)
         self._remove(node_id)
         self._closed.pop(node_id, None)
         if self._reserved == node_id:
@@ -119,6 +123,16 @@ class Packing:
             self._put(node_id, self._free[node_id])
 
     @property
+    def held(self) -> Resources:
+        """What attempts hold on all nodes."""
+        return Resources(self._held_cpu, self._held_gpu, self._held_mib)
+
+    def _hold(self, grant: Resources, sign: float) -> None:
+        self._held_cpu += sign * grant.cpu
+        self._held_gpu += sign * grant.gpu
+        self._held_mib += sign * grant.memory_mib
+
+    @property
     def closed(self) -> dict[str, str]:
         """Why nodes take nothing."""
         return self._closed
@@ -137,13 +151,17 @@ class Packing:
         if self.share >= 1.0 or not self.nodes:
             return self.n_free
         left = slots(_minus(_times(self.total, self.share), self.held), self._typical)
-        return min(self.n_free, max(left, 1 if self.held.cpu + self.held.gpu + self.held.memory_mib <= 1e-9 else 0))
+        return min(self.n_free, max(left, 1 if self._holds_nothing else 0))
+
+    @property
+    def _holds_nothing(self) -> bool:
+        return self._held_cpu + self._held_gpu + self._held_mib <= 1e-9
 
     @property
     def free_cpu(self) -> float:
         """CPUs that are left on nodes that are open, of those that may be held."""
         left = max(0.0, self._left_cpu)
-        return left if self.share >= 1.0 else max(0.0, min(left, self.total.cpu * self.share - self.held.cpu))
+        return left if self.share >= 1.0 else max(0.0, min(left, self.total.cpu * self.share - self._held_cpu))
 
     def find(self, grant: Resources, *, reserved: bool = False) -> str | None:
         """The node that an attempt should run on; None when none has room. ``reserved``: the reserved one may be it."""
@@ -161,11 +179,7 @@ class Packing:
         return None
 
     def _may_hold(self, grant: Resources) -> bool:
-        held = self.held
-        if held.cpu + held.gpu + held.memory_mib <= 1e-9:
-            return True
-        wanted = _plus(held, grant)
-        return wanted.fits_into(_times(self.total, self.share))
+        return self._holds_nothing or _plus(self.held, grant).fits_into(_times(self.total, self.share))
 
     def take(self, node_id: str, grant: Resources) -> None:
         """An attempt is there now."""
@@ -179,7 +193,7 @@ class Packing:
         free = self._free.get(node_id)
         if free is None:
             return
-        self.held = _plus(self.held, grant) if sign < 0 else _minus(self.held, grant)
+        self._hold(grant, -sign)
         new = _minus(free, grant) if sign < 0 else _plus(free, grant)
         if node_id in self._closed or node_id == self._reserved:
             self._free[node_id] = new

@@ -87,7 +87,7 @@ class Sizing:
         self._threads = Threads()
         self._gpus = GpuShare()
         self._offers: tuple[Resources, ...] = ()
-        self._fair_mib = 0.0
+        self._fair_mib = self._most_mib = 0.0
         self._largest_wholes: list[float] = []
         self._n_seen = 0
         self.typical = self._expected()
@@ -103,6 +103,7 @@ class Sizing:
         self._offers = tuple(sorted((o for o in offers if o.cpu > 0), key=lambda o: (o.cpu, o.memory_mib, o.gpu)))
         shares = [offer.memory_mib / max(1.0, offer.cpu) for offer in self._offers if offer.memory_mib > 0]
         self._fair_mib = min(shares, default=0.0)
+        self._most_mib = max((offer.memory_mib for offer in self._offers), default=0.0)
         self._gpus.see(gpus)
         self.typical = self._expected()
 
@@ -145,7 +146,7 @@ class Sizing:
         return asked.value(params) if isinstance(asked, Formula) else asked
 
     def _auto_memory(self, params: Params, *, quick: bool) -> tuple[float, MemoryForecast | None]:
-        most = max((offer.memory_mib for offer in self._offers), default=self._fair_mib)
+        most = self._most_mib
         if quick and self._largest_wholes:
             return min(most, on_grid(max(self._largest_wholes) * QUICK_SPARE)), None
         forecast = self._steady.forecast or self._memory.predict(params)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tuner.core.packing import slots
@@ -18,6 +17,7 @@ __all__ = ["Threads"]
 LATEST = 16  # measurements that are remembered of each number of threads
 ENOUGH = 2  # of them before they count
 WORTH = 0.6  # of the threads granted, that must be busy on average for more of them to be worth their place
+REMEMBERED = 256  # shapes of attempts whose places are remembered: grants of memory go in steps
 SHORT_S = 0.05  # an attempt as short says nothing of threads: starting them takes as long
 
 
@@ -33,6 +33,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._busy: dict[int, deque[float]] = {}
+        self._shares: dict[tuple[tuple[Resources, ...], float, float], float | None] = {}
 
     def observe(self, grant: Resources, usage: Usage) -> None:
         """An attempt had ``grant``."""
@@ -51,7 +52,7 @@ class Threads:
                 return max(1, min(n, round(busy)))
         return max(1, n)
 
-    def choose(self, load: Load, memory_mib: float, gpu: float, offers: Sequence[Resources]) -> int:
+    def choose(self, load: Load, memory_mib: float, gpu: float, offers: tuple[Resources, ...]) -> int:
         """Threads for an attempt that starts now."""
         largest = max((offer.cpu for offer in offers), default=1.0)
         at_once = self._at_once(load, memory_mib, gpu, offers)
@@ -60,20 +61,27 @@ class Threads:
             n = max(n, load.free_cpu / load.left)  # those that run already hold one each
         return self.worth(max(1, math.floor(min(n, largest, max(1.0, load.free_cpu)) + 1e-9)))
 
-    def _at_once(self, load: Load, memory_mib: float, gpu: float, offers: Sequence[Resources]) -> float:
+    def _at_once(self, load: Load, memory_mib: float, gpu: float, offers: tuple[Resources, ...]) -> float:
         """How many attempts can run at once, one CPU each."""
-        at_once = load.cpu
-        shares = []
-        for offer in offers:
-            by_cpu = slots(offer, Resources(1.0, 0.0, 0.0))
-            by_all = slots(offer, Resources(1.0, gpu, memory_mib))
-            if by_cpu and by_all:
-                shares.append(by_all / by_cpu)
-        if shares:
-            # Of the kind of node where CPUs are scarcest: what one kind has to spare must not take places of another.
-            at_once = load.cpu * max(shares)
+        share = self._share(offers, gpu, memory_mib)
+        at_once = load.cpu if share is None else load.cpu * share
         if load.parallel is not None:
             at_once = min(at_once, load.parallel)
         if load.left is not None:
             at_once = min(at_once, load.running + load.left)
         return at_once
+
+    def _share(self, offers: tuple[Resources, ...], gpu: float, memory_mib: float) -> float | None:
+        """The part of a node's CPUs that attempts of one CPU each can use; None where no node holds one.
+
+        Of the kind of node where CPUs are scarcest: what one kind has to spare must not take places of another.
+        """
+        key = (offers, gpu, memory_mib)
+        if key in self._shares:
+            return self._shares[key]
+        if len(self._shares) >= REMEMBERED:
+            self._shares.clear()
+        counts = [(slots(offer, Resources()), slots(offer, Resources(1.0, gpu, memory_mib))) for offer in offers]
+        share = max((by_all / by_cpu for by_cpu, by_all in counts if by_cpu and by_all), default=None)
+        self._shares[key] = share
+        return share

@@ -63,6 +63,7 @@ class Faults:
         node_life_s: Mean life of a node (exponential); infinite for ever.
         node_back_s: How long until a lost node is back.
         lease_s: Silence after which an attempt is taken for hung.
+        worker_life_s: Mean seconds that a worker runs attempts before it dies (exponential); infinite for ever.
     """
 
     crash: float = 0.0
@@ -75,6 +76,7 @@ class Faults:
     node_life_s: float = math.inf
     node_back_s: float = 60.0
     lease_s: float = 300.0
+    worker_life_s: float = math.inf
 
 
 @dataclass(slots=True)
@@ -91,3 +93,4 @@ class Run:
     last_step: int | None = None
     stop: Stop | None = None
     silent: bool = False
+    over: bool = False

@@ -129,6 +129,8 @@ class Inline(Executor):
         checkpoints: Folder or fsspec URL for checkpoints, in which the study gets one; None for beside the store.
     """
 
+    in_process = True
+
     def __init__(self, *, capture: bool = True, checkpoints: str | None = None) -> None:
         self._capture, self._checkpoints = capture, checkpoints
         self._epoch_s = time.time() - time.monotonic()

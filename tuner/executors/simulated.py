@@ -232,6 +232,9 @@ class Simulated(Executor):
         if chance is None:
             return None
         draw, faults = chance.random(), self._faults
+        if faults.worker_life_s < math.inf:
+            died_s = self._agenda.now_s + chance.expovariate(1 / faults.worker_life_s)
+            return died_s, Failed(FailureKind.WORKER_LOST, "simulated death of the worker")
         when_s = self._agenda.now_s + chance.expovariate(1 / 10.0)
         if draw < faults.crash:
             return when_s, Failed(FailureKind.WORKER_LOST, "simulated crash")
@@ -246,7 +249,7 @@ class Simulated(Executor):
         return host.runs.get((trial, attempt)) if host else None
 
     def _alive(self, run: Run) -> bool:
-        return self._run(run.start.trial, run.start.attempt) is run and not run.silent
+        return not (run.over or run.silent)
 
     def _begin(self, run: Run) -> None:
         if not self._alive(run):
@@ -337,6 +340,7 @@ class Simulated(Executor):
 
     def _release(self, run: Run, key: tuple[int, int], usage: Usage) -> None:
         del self._where[key]
+        run.over = True
         host = self._nodes.hosts.get(run.node_id)
         if host is not None and host.runs.pop(key, None) is run:
             host.used_mib -= self._needs_mib(run)

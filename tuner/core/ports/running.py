@@ -29,10 +29,12 @@ class Executor(ABC):
     Attributes:
         can_grow: Whether nodes may come that are not there yet, so that a grant which fits none is worth waiting with.
         virtual: Whether its time is not the real one.
+        in_process: Whether attempts run in the driver's process.
     """
 
     can_grow: bool = False
     virtual: bool = False
+    in_process: bool = False
 
     def warm_up(self) -> None:  # noqa: B027 -- most executors are ready at once
         """Begin to get ready in the background and return at once; ``open`` waits for it and raises what went wrong."""
