@@ -177,7 +177,7 @@ def test_resume_of_nothing_is_a_message(tuner):
 
 def test_a_length_of_time_must_be_one(tuner, digits):
     answer = tuner("resume", "digits", "--time", "soon", "--store", digits.url, exit_code=2)
-    assert "--time: is no length of time" in answer.stderr
+    assert "--time: is no duration" in answer.stderr
 
 
 @pytest.fixture

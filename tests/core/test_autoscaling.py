@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from tuner.core import events as ev
+from tuner.core.actions import Scale
 from tuner.core.autoscaling import BOOT_S, HOLD_S, PILOT, Demand, Scaling
+from tuner.core.scheduler import Scheduler
+from tuner.pruners.none import NonePruner
 from tuner.resources import Node, NodeType, Resources
 from tuner.space import Float, SearchSpace
-from tuner.study import Limits, Metric, PluginSpec, Prices, StudySpec
+from tuner.study import Limits, Metric, PluginSpec, Prices, ResourceRequest, StudySpec
 
 ONE = Resources(1.0, 0.0, 1024.0)
 SMALL = NodeType("small", Resources(4.0, 0.0, 8192.0), max_nodes=10, price_h=0.4, boot_s=60.0)
@@ -277,3 +281,20 @@ def test_a_thousand_bundles_of_different_sizes_are_placed_in_a_moment():
     assert time.process_time() - began < 0.5
     memory = sum(b.memory_mib for b in bundles) / 8192.0
     assert s.plan.n_nodes < 1.15 * max(memory, 250)
+
+
+def test_a_study_that_goes_on_lets_its_cluster_grow_to_its_new_limits():
+    limits = Limits(trials=100, nodes=1)
+    spec = replace(
+        StudySpec("s", (Metric("loss"),), SearchSpace({"x": Float(0.0, 1.0)}), PluginSpec("m"), limits=limits),
+        resources=ResourceRequest(cpu=1.0, memory_mib=100.0, gpu=0.0),
+    )
+    core = Scheduler(spec, NonePruner(spec.metric))
+    events: list[ev.Event] = [
+        ev.StudyOpened(0.0, spec),
+        ev.NodeTypesSeen(1.0, (SMALL,)),
+        ev.StudyResumed(100.0, replace(limits, nodes=2)),
+        ev.NodeTypesSeen(100.0, (SMALL,)),
+    ]
+    made = [action for event in events for action in core.handle(event)]
+    assert [len(action.bundles) for action in made if isinstance(action, Scale)] == [4, 8]

@@ -32,7 +32,7 @@ from tuner.study import Limits, PluginSpec, StudySpec
 from tuner.sweep import Sweep, known_types
 from tuner.trial import Attempt, Trial
 
-__all__ = ["Prepared", "prepare", "resume_study", "run_sweep"]
+__all__ = ["Prepared", "executor_before", "prepare", "resume_study", "run_sweep"]
 
 FAILED_REASONS = frozenset({"failures"})
 
@@ -110,8 +110,8 @@ def run_sweep(
                 objective = objective or moved_objective(before, spec)
             limits = {**new_limits(before, spec), **options.limits}
             return resume_study(spec.name, replace(options, store=url, limits=limits), observer, objective)
-        where = options.executor or sweep.executor or PluginSpec("ray")
-        executor = _executor(where, options.address)
+        where = _at_address(options.executor or sweep.executor or PluginSpec("ray"), options.address)
+        executor = _executor(where)
         stack.callback(executor.close)
         executor.warm_up()
         _tell(observer, "reading the data")
@@ -163,9 +163,9 @@ def resume_study(
         info = find_study(store, name)
         if info.state == "COMPLETE" and not options.limits:
             return Study(info.name, url)
-        where = options.executor or _executor_before(info.provenance)
+        where = _at_address(options.executor or executor_before(info.provenance), options.address)
         _check_changes(info.spec, options.limits, where)
-        executor = _executor(where, options.address)
+        executor = _executor(where)
         stack.callback(executor.close)
         log = store.acquire(info.name)
         # Should it not come to running: a study that had ended has ended still.
@@ -319,18 +319,23 @@ def _folders(url: str, name: str) -> tuple[Path, Path]:
     return folder / "logs" / name, folder / "checkpoints" / name
 
 
-def _executor_before(facts: Mapping[str, Any]) -> PluginSpec:
+def executor_before(facts: Mapping[str, Any]) -> PluginSpec:
+    """Where a study ran, by its provenance."""
     before = facts.get("executor")
     return PluginSpec(before["type"], before["options"]) if before else PluginSpec("ray")
 
 
-def _executor(spec: PluginSpec, address: str | None) -> Executor:
-    if address is not None:
-        if spec.type != "ray":
-            raise SweepError(
-                f"executor {spec.type!r} has no address", path="address", got=address, expected="executor: ray"
-            )
-        spec = PluginSpec("ray", {**spec.options, "address": address})
+def _at_address(spec: PluginSpec, address: str | None) -> PluginSpec:
+    if address is None:
+        return spec
+    if spec.type != "ray":
+        raise SweepError(
+            f"executor {spec.type!r} has no address", path="address", got=address, expected="executor: ray"
+        )
+    return PluginSpec("ray", {**spec.options, "address": address})
+
+
+def _executor(spec: PluginSpec) -> Executor:
     if spec.type == "ray" and isinstance(spec.options.get("address"), str):
         parse_address(spec.options["address"])  # what is no address is said before the data are read
     return cast(Executor, plugins.build("executor", spec))

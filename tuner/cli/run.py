@@ -74,13 +74,15 @@ def command(
         f"limits.{k}": v for k, v in (("trials", trials), ("parallel", parallel), ("time", time)) if v is not None
     }
     loaded = sweep.load(file, laid_over)
+    where = PluginSpec(executor.value) if executor is not None else None
     if not quiet:
-        for note in loaded.notes:
+        growth = sweep.growth_notes(loaded.spec.limits, where or loaded.executor, address=address)
+        for note in [*loaded.notes, *growth]:
             remark(f"note: {note}")
     if_exists: Literal["error", "resume", "new"] = "resume" if resume else "new" if new else "error"
     options = RunOptions(
         store=store,
-        executor=PluginSpec(executor.value) if executor is not None else None,
+        executor=where,
         address=address,
         name=name,
         if_exists=if_exists,

@@ -40,10 +40,12 @@ def command(
     except SweepError as error:
         loaded.locate(error)
         raise
-    for note in loaded.notes:
+    notes = [*loaded.notes, *sweep.growth_notes(loaded.spec.limits, loaded.executor, starts=False)]
+    for note in notes:
         remark(f"note: {note}")
     if output is Output.JSON:
-        print_json({"ok": True, **_facts(parts.spec, parts.objective), "spec": parts.spec.to_dict()})
+        told = {"ok": True, **_facts(parts.spec, parts.objective), "notes": notes}
+        print_json({**told, "spec": parts.spec.to_dict()})
         return
     say(f"OK  {file}")
     for line in pairs(_lines(_facts(parts.spec, parts.objective)), indent="  "):

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from tuner.core.fleet import Fleet, Plan, proxy_price
 from tuner.core.limits import cost_of
 from tuner.resources import Node, NodeType, Resources
-from tuner.study import StudySpec
+from tuner.study import Limits, StudySpec
 
 __all__ = ["Demand", "Scaling"]
 
@@ -126,8 +126,9 @@ class Scaling:
         self._pilot_at_s: float | None = None
         self.reset()
 
-    def reset(self) -> None:
-        """Nothing is asked for any more: another driver took over, or the request was cleared."""
+    def reset(self, limits: Limits | None = None) -> None:
+        """Nothing is asked for any more: another driver took over, with these limits if they are new."""
+        self._limits = limits or self._limits
         self._asked: Plan | None = None
         self._looked_at_s, self._look_s = -math.inf, LOOK_S
         self._n_seen = 0

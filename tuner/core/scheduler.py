@@ -154,7 +154,7 @@ class Scheduler:
         self._trials.over = self._draining = self._exhausted = False
         self._outstanding = 0
         self._broke_at = None
-        self._scaling.reset()
+        self._scaling.reset(self.limits)
         self._room.clear()
         self._room.limit(self.limits.parallel)
         self._trials.lose_with_driver(event.at_s)

@@ -135,6 +135,7 @@ class RayExecutor(Executor):
         self.warm_up()
         assert self._future is not None
         self._cluster = result_of(self._future, self._options)
+        self.can_grow = self.can_grow and not self._cluster.owned  # a Ray of our own is what it is
         self._study = spec.name
         self._board = Board(Lease(self._lease_s, spec.stop_grace_s, self.can_grow), self._inherit)
         self._logs = AttemptLogs(directory, session_folder(), self._run_name)

@@ -14,8 +14,9 @@ from types import MappingProxyType
 
 from tuner.sweep import _aliases, _overrides
 from tuner.sweep._build import build
-from tuner.sweep._executor import known_types
+from tuner.sweep._executor import growth_notes, known_types
 from tuner.sweep._first import DEFAULTS_NOTE
+from tuner.sweep._limits import parse_limits
 from tuner.sweep._model import Sweep
 from tuner.sweep._pbt import schedule_to_yaml
 from tuner.sweep._python import SpecArguments, build_spec
@@ -29,10 +30,12 @@ __all__ = [
     "SpecArguments",
     "Sweep",
     "build_spec",
+    "growth_notes",
     "known_types",
     "load",
     "parse",
     "parse_duration_s",
+    "parse_limits",
     "schedule_to_yaml",
     "template",
     "to_yaml",

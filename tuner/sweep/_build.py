@@ -12,7 +12,7 @@ from tuner.resources import NodeType
 from tuner.study import Limits, Metric, PluginSpec, StudySpec
 from tuner.sweep import _fields
 from tuner.sweep._constraints import check_cost, check_regret, read_checkpoints, read_constraints, read_prices
-from tuner.sweep._executor import check_fits, known_types, read_executor
+from tuner.sweep._executor import check_fits, read_cluster, read_executor
 from tuner.sweep._first import default_trial, read_prior, read_try_first
 from tuner.sweep._foreign_command import expand_arguments
 from tuner.sweep._limits import read_limits, read_retry
@@ -79,9 +79,12 @@ def build(root: Node, text: str, file: Path | None, notes: Sequence[str]) -> Swe
         weight=read_weight(fields.get("weight")),
     )
     executor = read_executor(fields["executor"], folder) if "executor" in fields else None
-    types = known_types(executor, fields.get("executor"))
+    cluster = read_cluster(executor, fields.get("executor"))
+    types = () if cluster is None else cluster.types
     check_parts(spec, root, fields.get("limits", root), types)
     told = (*told, *check_fits(spec, types, fields.get("resources", root)))
+    if cluster is not None:
+        told = (*told, *(f"{Path(cluster.path).name}: {note}" for note in cluster.notes))
     return Sweep(
         spec,
         text,

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tuner.cluster.address import parse_address
 from tuner.errors import SweepError, TunerError
 from tuner.formula import Formula
 from tuner.resources import NodeType, Resources
-from tuner.study import PluginSpec, StudySpec
+from tuner.study import Limits, PluginSpec, StudySpec
 from tuner.sweep import _fields
 from tuner.sweep._node import Node
 from tuner.sweep._plugins import read_plugin
 from tuner.sweep._resources import formula_points
 
-__all__ = ["check_fits", "known_types", "read_executor"]
+if TYPE_CHECKING:
+    from tuner.cluster.file import ClusterFile
 
+__all__ = ["check_fits", "growth_notes", "known_types", "read_cluster", "read_executor"]
+
+_CLUSTER_FILE = "TUNER_CLUSTER_FILE"
 _FILE = "the path of a cluster's file, as `ray up` takes it"
 
 
@@ -56,19 +62,33 @@ def _check_address(node: Node) -> None:
         raise node.error(error.message, hint=error.hint) from error
 
 
-def known_types(executor: PluginSpec | None, node: Node | None = None) -> tuple[NodeType, ...]:
+def known_types(executor: PluginSpec | None) -> tuple[NodeType, ...]:
     """The kinds of node in the cluster's file that the executor names; none when it names none.
+
+    Raises:
+        SweepError: The file cannot be read as a cluster's.
+    """
+    described = read_cluster(executor)
+    return () if described is None else described.types
+
+
+def read_cluster(executor: PluginSpec | None, node: Node | None = None) -> ClusterFile | None:
+    """What the cluster's file that the executor names says; None when it names none.
+
+    Args:
+        executor: As the sweep has it.
+        node: That of ``executor``, for errors.
 
     Raises:
         SweepError: The file cannot be read as a cluster's.
     """
     path = executor.options.get("cluster_file") if executor is not None else None
     if not path:
-        return ()
+        return None
     from tuner.cluster.file import read_cluster_file
 
     try:
-        return read_cluster_file(Path(path)).types
+        return read_cluster_file(Path(path))
     except SweepError as error:
         if error.file is None and node is not None:
             node.find("cluster_file").locate(error)
@@ -76,6 +96,51 @@ def known_types(executor: PluginSpec | None, node: Node | None = None) -> tuple[
     except TunerError as error:
         place = node.find("cluster_file") if node is not None else Node(path, "executor.cluster_file")
         raise place.error(error.message, hint=error.hint) from error
+
+
+def growth_notes(
+    limits: Limits, executor: PluginSpec | None, *, address: str | None = None, starts: bool = True
+) -> tuple[str, ...]:
+    """What is to be said of ``limits.nodes`` and ``executor.cluster_file`` where they do nothing; most often nothing.
+
+    Args:
+        limits: Those that the study will run with.
+        executor: Where it will run; None for a Ray on this machine.
+        address: Of a running cluster, where one is named beside the executor.
+        starts: Whether it starts now. If not, an address may come still, and what would need one is not told.
+
+    Raises:
+        SweepError: The cluster's file cannot be read as one.
+    """
+    where = executor or PluginSpec("ray")
+    named = where.options.get("cluster_file")
+    file = named or os.environ.get(_CLUSTER_FILE)
+    limit = f"limits.nodes: {limits.nodes} does nothing here"
+    here = where.type == "ray" and starts and not (address or where.options.get("address"))
+    if here and named:
+        return (
+            "executor.cluster_file does nothing here: without an address a Ray of one node is started on this machine; "
+            "give the cluster's (--address), or let it run the sweep (tuner submit)",
+        )
+    if limits.nodes is None:
+        return ()
+    if where.type != "ray":
+        return (f"{limit}: executor {where.type} runs trials in one process, on no nodes",)
+    if where.options.get("autoscale") is False:
+        return (f"{limit}: with executor.autoscale: false no node is started for the sweep",)
+    if here:
+        return (
+            f"{limit}: a Ray on this machine is one node; it counts on a cluster that grows (executor.cluster_file)",
+        )
+    if not file:
+        return (
+            f"{limit} unless the cluster runs the sweep itself (tuner submit) or its file is named (executor.cluster_file): "
+            "else nobody knows which nodes it can start",
+        )
+    described = read_cluster(PluginSpec("ray", {"cluster_file": file}))
+    if described is not None and not described.types:
+        return (f"{limit}: the machines of {Path(str(file)).name} are what they are, none is started on demand",)
+    return ()
 
 
 def check_fits(spec: StudySpec, types: Sequence[NodeType], node: Node) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.study import Limits, Retry
 from tuner.sweep import _fields
 from tuner.sweep._node import Node
+from tuner.sweep._yaml import read_value
 from tuner.trial import FailureKind
 
-__all__ = ["read_limits", "read_retry"]
+__all__ = ["parse_limits", "read_limits", "read_retry"]
 
 LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "nodes", "failures", "patience", "regret")
+_FIELD = {"time": "time_s", "trial_time": "trial_time_s"}
 _LIMITS_EXAMPLE = "limits: {trials: 200, time: 2h}"
 _RETRIED = {
     kind.value: kind.value
@@ -43,12 +45,36 @@ def read_limits(node: Node | None) -> Limits:
         if key not in LIMITS:
             raise node.stray(key, below, LIMITS)
     given = {key: below for key, below in everything.items() if below.content is not None}
-    values: dict[str, Any] = {key: _LIMIT[key](below) for key, below in given.items() if key != "failures"}
-    values["time_s"], values["trial_time_s"] = values.pop("time", None), values.pop("trial_time", None)
+    values: dict[str, Any] = {
+        _FIELD.get(key, key): _LIMIT[key](below) for key, below in given.items() if key != "failures"
+    }
     if "failures" in given:
         failures = _fields.share_or_count(given["failures"])
         values["failures_share" if isinstance(failures, float) else "failures"] = failures
     return Limits(**values)
+
+
+def parse_limits(given: Mapping[str, object]) -> dict[str, Any]:
+    """Limits as they are written in a sweep, as fields of ``tuner.study.Limits``: ``{"time": "2h"}`` as ``{"time_s": 7200.0}``.
+
+    Args:
+        given: Name -> what is written; names are also those of command-line options, in errors.
+
+    Raises:
+        SweepError: One is wrong.
+    """
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        typed = read_value(value) if isinstance(value, str) else value
+        node = Node.of(typed, f"--{name.replace('_', '-')}")
+        if name == "failures":
+            failures = _fields.share_or_count(node)
+            share = isinstance(failures, float)
+            # One of the two holds: the other is taken back.
+            values |= {"failures": None if share else failures, "failures_share": failures if share else None}
+        else:
+            values[_FIELD.get(name, name)] = _LIMIT[name](node)
+    return values
 
 
 def _parallel(node: Node) -> int | None:
