@@ -96,6 +96,16 @@ def test_an_attempt_that_needs_a_larger_place_waits_for_it_and_is_not_starved(st
 # -- formulas -------------------------------------------------------------------------------------------------------
 
 
+def test_where_only_two_run_a_small_trial_passes_one_that_waits_for_a_larger_place(story):
+    s = story(trials=9, resources=ResourceRequest(cpu=1.0, memory_mib=Formula("100MiB * depth")), space=DEPTH)
+    s.node(cpu=2, memory_mib=1000.0)
+    for number, depth in enumerate([5, 7, 3]):
+        s.do(ev.Suggested(0.0, number, {"depth": depth}))
+    assert [start.trial for start in s.said(Start)] == [0, 2]
+    run(s, 0, Usage(wall_s=1.0))
+    assert [start.trial for start in s.said(Start)] == [0, 2, 1]
+
+
 def test_a_formula_is_evaluated_for_each_trial(story):
     s = story(trials=9, resources=ResourceRequest(memory_mib=Formula("50MiB + 10MiB * depth")), space=DEPTH)
     s.node(cpu=2, memory_mib=4000.0)

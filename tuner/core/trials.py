@@ -46,7 +46,7 @@ from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Outcome, Tri
 
 __all__ = ["Trials"]
 
-MOST_HELD = 8  # trials that wait for a larger place while smaller ones pass: suggestions that wait get stale
+FEWEST_HELD, MOST_HELD = 2, 8  # trials that wait for a larger place while smaller ones pass: suggestions get stale
 LATEST_WALLS = 200
 Of = ev.Started | ev.Reported | ev.Checkpointed | ev.Finished
 
@@ -118,7 +118,7 @@ class Trials:
             if self._try(live, left, at_s, first=index == 0):
                 del backlog.held[index]
                 return True
-        most = max(1, min(MOST_HELD, self._room.lanes.count // 4))
+        most = max(FEWEST_HELD, min(MOST_HELD, self._room.lanes.count // 4))
         while len(backlog.held) < most and self._room.n_open > 0:
             live_next = backlog.next(self.live)
             if live_next is None:
