@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
 
-from tuner.api import run_sweep
-from tuner.api._courses import Course, Drawn, Learned, Replayed, read_courses
-from tuner.api._forecast import Forecast, Range, forecast
+from tuner.api import _pilot, run_sweep
+from tuner.api._courses import Course, Learned, read_courses
+from tuner.api._forecast import Ask, Forecast, Range, forecast
+from tuner.api._losses import Losses, losses_of
+from tuner.api._replayed import Replayed, as_it_went, suggested
 from tuner.api.options import RunOptions
 from tuner.api.plan import PlanOptions, compare_forecast, plan, sites_of_nodes, sites_of_types
 from tuner.api.stores import open_store
-from tuner.cli._planned import _by, planned
+from tuner.cli._planned import _by, forecast_document, planned
+from tuner.core.events import NodeJoined, NodeLost, Started
+from tuner.dashboard import text
 from tuner.errors import TunerError
-from tuner.resources import NodeType, Resources
+from tuner.resources import Node, NodeType, Resources
 from tuner.space import Float, SearchSpace
-from tuner.study import Limits, Metric, PluginSpec, ResourceRequest, StudySpec
+from tuner.study import Limits, Metric, PluginSpec, Prices, ResourceRequest, StudySpec
 from tuner.sweep import Sweep
 from tuner.testing.simulation import ModelObjective
-from tuner.trial import Completed, Failed, FailureKind
+from tuner.trial import Attempt, Completed, Failed, FailureKind
 
 NODE = Resources(2.0, 0.0, 8000.0)
 SPEC = StudySpec(
@@ -47,7 +52,12 @@ def learned(*courses: Course) -> Learned:
 
 
 def expected(spec: StudySpec, what: Learned, sites, n_seeds: int = 3) -> Forecast:
-    return forecast(spec, what, sites, source="pilot", n_seeds=n_seeds)
+    return forecast(spec, what, sites, Ask(source="pilot", n_seeds=n_seeds))
+
+
+def spread(n: int = 24, **more) -> list[Course]:
+    """Trials whose duration and loss fall with x: from 30 s at 0 to 10 s at 1."""
+    return [course(30.0 - 20.0 * k / (n - 1), x=k / (n - 1), **more) for k in range(n)]
 
 
 @pytest.fixture
@@ -83,27 +93,116 @@ class TestLearning:
 
     def test_a_trial_that_was_stopped_goes_on_as_long_as_complete_ones_did(self):
         cut = course(x=0.1, done=False)
-        simulated = Replayed([course(), cut]).simulate({"x": 0.1}, 0, Resources())
+        simulated = Replayed(SPEC, learned(course(), cut)).simulate({"x": 0.1}, 0, Resources())
         assert [step for _, step, _ in simulated.reports] == [1, 2, 3, 4, 5]
         assert simulated.outcome == Completed({"loss": 0.6})
 
     def test_a_failure_fails_again(self):
         bad = replace(course(x=0.1), outcome=Failed(FailureKind.RAISED, "no"))
-        assert Replayed([course(), bad]).simulate({"x": 0.1}, 0, Resources()).outcome == bad.outcome
+        assert Replayed(SPEC, learned(course(), bad)).simulate({"x": 0.1}, 0, Resources()).outcome == bad.outcome
 
     def test_fewer_cpus_than_were_busy_take_longer(self):
-        replayed = Replayed([course(busy=4.0)])
+        replayed = Replayed(SPEC, learned(course(busy=4.0)))
         few, many = (
             sum(delay for delay, _, _ in replayed.simulate({"x": 0.5}, 0, Resources(cpu)).reports) for cpu in (1.0, 8.0)
         )
         assert few == pytest.approx(4.0 * many)
 
-    def test_draws_are_of_the_courses_and_repeat(self):
-        courses = [course(x=x / 10) for x in range(10)]
-        once, again = (Drawn(courses, 5).ask(0, 50) for _ in range(2))
-        assert once == again
-        assert {one.params["x"] for one in once} <= {c.params["x"] for c in courses}
-        assert len({one.params["x"] for one in once}) > 5
+    def test_a_trial_goes_on_from_its_checkpoint(self):
+        replayed = Replayed(SPEC, replace(learned(course()), checkpoints=True))
+        assert [step for _, step, _ in replayed.simulate({"x": 0.5}, 0, Resources(), 3).reports] == [4, 5]
+
+    def test_time_until_the_first_trial_begins_is_learned(self, url):
+        where = replace(ran(url, 1, trials=5), executor=PluginSpec("simulated", {"cpu": 2.0, "start_delay_s": 7.0}))
+        run_sweep(Sweep(SPEC, ""), where, objective=ModelObjective())
+        store = open_store(url)
+        assert read_courses(store, "planned").ready_s == pytest.approx(7.0)
+        store.close()
+
+
+class TestWhatTrialsWillBe:
+    def test_duration_follows_from_parameters_that_no_trial_had(self):
+        replayed = Replayed(SPEC, learned(*spread()))
+        for x in (0.07, 0.51, 0.93):
+            walls = [sum(d for d, _, _ in replayed.simulate({"x": x}, seed, Resources()).reports) for seed in range(40)]
+            assert sum(walls) / 40 == pytest.approx(30.0 - 20.0 * x, rel=0.1)
+
+    def test_where_parameters_say_nothing_trials_are_drawn_as_they_were(self):
+        walls = [10.0, 40.0, 12.0, 35.0, 11.0, 38.0, 10.0, 41.0, 12.0, 36.0]
+        replayed = Replayed(SPEC, learned(*(course(w, x=((7 * k) % 10) / 10 + 0.05) for k, w in enumerate(walls))))
+        drawn = [sum(d for d, _, _ in replayed.simulate({"x": s / 200}, s, Resources()).reports) for s in range(200)]
+        assert min(drawn) < 15.0
+        assert max(drawn) > 30.0
+
+    def test_a_sampler_that_learns_moves_to_where_the_metric_is_better(self):
+        what = learned(*spread())  # the loss rises with x
+        tpe, blind = (replace(SPEC, sampler=PluginSpec(name)) for name in ("tpe", "random"))
+        late = [
+            [params["x"] for params in suggested(spec, Replayed(spec, what), 1)._params[30:]] for spec in (tpe, blind)
+        ]
+        assert sum(late[0]) / len(late[0]) < 0.3 < 0.4 < sum(late[1]) / len(late[1])
+
+    def test_a_whole_study_is_gone_through_in_its_order(self):
+        spec = replace(SPEC, sampler=PluginSpec("tpe"))
+        listed = as_it_went(spec, learned(*spread(60)), 0)
+        xs = [suggestion.params["x"] for suggestion in listed.ask(0, 60)]
+        assert sum(xs[:20]) / 20 < 0.25
+        assert sum(xs[40:]) / 20 > 0.75
+        assert as_it_went(spec, learned(*spread(20)), 0) is None
+
+    def test_a_grid_ends_with_its_space(self):
+        spec = replace(SPEC, sampler=PluginSpec("grid", {"points": 7}), limits=Limits())
+        listed = suggested(spec, Replayed(spec, learned(*spread())), 0)
+        assert len(listed.ask(0, 100)) == 7
+        assert not listed.ask(7, 5)
+
+
+class TestLosses:
+    def test_workers_and_nodes_that_were_lost_are_counted(self):
+        node = Node("n1", NODE, type="spot")
+        events = [NodeJoined(0.0, node), NodeJoined(0.0, Node("n2", NODE)), NodeLost(100.0, "n1"), Started(200.0, 1, 1)]
+        rows = [
+            Attempt(0, 1, NODE, "n1", 0.0, 100.0, Failed(FailureKind.NODE_LOST)),
+            Attempt(1, 1, NODE, "n2", 0.0, 50.0, Failed(FailureKind.WORKER_LOST)),
+            Attempt(2, 1, NODE, "n2", 50.0, 200.0, Completed({"loss": 1.0})),
+        ]
+        lost = losses_of(rows, events)
+        assert (lost.attempts, lost.workers, dict(lost.nodes)) == (3, 1, {"spot": 1})
+        assert lost.worker_life_s == 300.0
+        assert dict(lost.node_s) == {"spot": 100.0, "": 200.0}
+
+    def test_a_spot_type_that_nobody_knows_loses_15_percent_a_day(self):
+        life_s = Losses().node_life_s(NodeType("a", NODE, 1, spot=True), None)
+        assert math.exp(-86400.0 / life_s) == pytest.approx(0.85)
+
+    def test_what_the_user_says_goes_before_what_the_type_says(self):
+        kind = NodeType("a", NODE, 1, spot=True, spot_loss_day=0.5)
+        assert math.exp(-86400.0 / Losses().node_life_s(kind, None)) == pytest.approx(0.5)
+        assert math.isinf(Losses().node_life_s(kind, 0.0))
+
+    def test_losses_that_were_seen_count_more_than_what_is_assumed(self):
+        lost = Losses(nodes={"a": 9}, node_s={"a": 90_000.0})
+        assert lost.node_life_s(NodeType("a", NODE, 1), None) == 10_000.0
+        assert lost.node_life_s(NodeType("a", NODE, 1, spot=True), 0.15) < 65_000.0
+
+    def test_spot_nodes_that_go_cost_time(self):
+        kind = NodeType("a", NODE, 2, price_h=1.0, boot_s=30.0, spot=True)
+        what = learned(course(600.0))
+        safe, risky = (
+            forecast(
+                SPEC, what, sites_of_types([kind], 2, [2]), Ask(source="p", n_seeds=3, spot_loss_day=share)
+            ).options[0]
+            for share in (0.0, 0.999999)
+        )
+        assert safe.lost == 0
+        assert risky.lost > 1
+        assert risky.time_s.mid > safe.time_s.mid + 300.0
+
+    def test_workers_that_die_are_tried_again(self):
+        what = replace(learned(course()), losses=Losses(attempts=100, run_s=1000.0, workers=20))
+        option = expected(SPEC, what, sites_of_nodes([1], NODE)).options[0]
+        assert option.trials.mid >= 59
+        assert 5 < option.lost < 40
 
 
 class TestForecast:
@@ -179,6 +278,31 @@ class TestForecast:
         assert Range.of([3.0]) == Range(3.0, 3.0, 3.0)
 
 
+class TestAssumptions:
+    def test_workers_that_start_take_time_and_money(self):
+        plain, late = (
+            expected(SPEC, replace(learned(course()), ready_s=s), sites_of_nodes([2], NODE, price_h=3.6)).options[0]
+            for s in (0.0, 100.0)
+        )
+        assert late.time_s.mid == pytest.approx(plain.time_s.mid + 100.0)
+        assert plain.cost
+        assert late.cost
+        assert late.cost.mid == pytest.approx(plain.cost.mid + 2 * 100.0 * 3.6 / 3600)
+
+    def test_they_are_told(self):
+        kinds = [NodeType("a", NODE, 2, boot_s=30.0), NodeType("b", NODE, 2, spot=True)]
+        what = replace(learned(course()), ready_s=4.2)
+        told = expected(SPEC, what, sites_of_types(kinds, 4), n_seeds=1).assumed
+        assert told["start"].startswith("4.2 s until the first trial begins")
+        assert "30 s for a, 60 s for b" in told["boot"]
+        assert told["boot"].endswith("(without a label tuner.io/boot-s: b)")
+        assert "0.15 of b" in told["spot"]
+
+    def test_without_spot_types_nothing_is_said_of_them(self):
+        told = expected(SPEC, learned(course()), sites_of_nodes([1], NODE), n_seeds=1).assumed
+        assert not told.keys() & {"spot", "boot"}
+
+
 class TestSites:
     def test_types_are_planned_in_doubling_sizes_and_together(self):
         kinds = [NodeType("a", NODE, 5), NodeType("b", NODE, 1)]
@@ -203,8 +327,21 @@ class TestAfterwards:
         assert abs(compared.time_error) < 0.25
         assert compared.trials == 60
         told = planned(study)["forecast"]
-        assert " on 2 nodes, and it took " in told
-        assert told.split(", and it took ")[1].split(" time")[0] == _by(compared.time_error)
+        assert told.startswith("on 2 nodes: ")
+        assert f"took {text.duration(compared.time_s)} ({_by(compared.time_error)})" in told
+        assert f"trials/h, were {compared.trials_h:,.0f} ({_by(compared.trials_h_error)})" in told
+        assert "cost" not in told
+        assert forecast_document(study)["trials_h"]["actual"] == compared.trials_h
+
+    def test_money_is_compared_where_there_are_prices(self, url):
+        spec = replace(SPEC, prices=Prices(cpu_h=3.6))
+        sites = sites_of_nodes([1], NODE)
+        plan(Sweep(spec, ""), PlanOptions(pilot=12, run=ran(url, 1)), sites, None, ModelObjective())
+        study = run_sweep(Sweep(spec, ""), ran(url, 1), objective=ModelObjective())
+        compared = compare_forecast(study)
+        assert compared is not None
+        assert compared.cost_error is not None
+        assert f"was {compared.cost:.2g} ({_by(compared.cost_error)})" in planned(study)["forecast"]
 
     def test_without_a_plan_there_is_nothing_to_compare(self, url):
         study = run_sweep(Sweep(SPEC, ""), ran(url, 2, trials=3), objective=ModelObjective())
@@ -222,6 +359,30 @@ class TestAfterwards:
         other = replace(SPEC, name="other", space=SearchSpace({"y": Float(0.0, 1.0)}))
         with pytest.raises(TunerError, match="tunes other parameters than the sweep: x, y"):
             plan(Sweep(other, ""), PlanOptions(source="planned", run=ran(url, 1)), sites_of_nodes([1], NODE))
+
+
+class TestPilot:
+    def test_one_that_is_too_short_is_refused(self):
+        with pytest.raises(TunerError, match="a pilot of 2 trials is too short"):
+            PlanOptions(pilot=2)
+
+    def test_it_runs_to_the_number_that_was_said_whatever_else_ends_the_sweep(self, url):
+        spec = replace(SPEC, metrics=(Metric("loss", target=1e9),), limits=Limits(trials=60, patience=1))
+        options = PlanOptions(pilot=9, run=ran(url, 1))
+        assert plan(Sweep(spec, ""), options, sites_of_nodes([1], NODE), None, ModelObjective()).n_courses == 9
+
+    def test_short_trials_are_many(self, url):
+        options = PlanOptions(run=RunOptions(store=url, executor=PluginSpec("inline")))
+        assert plan(Sweep(SPEC, ""), options, sites_of_nodes([1], NODE), None, ModelObjective()).n_courses == 40
+
+    def test_one_that_has_run_long_enough_lets_what_runs_end(self, url, monkeypatch):
+        monkeypatch.setattr(_pilot, "GOES_ON_S", 0.0)
+        store, sent = open_store(url), []
+        monkeypatch.setattr(type(store), "send", lambda self, name, command, arguments: sent.append((name, command)))
+        options = PlanOptions(run=RunOptions(store=url, executor=PluginSpec("inline")))
+        plan(Sweep(SPEC, ""), options, sites_of_nodes([1], NODE), None, ModelObjective())
+        assert sent == [("planned-pilot", "drain")]
+        store.close()
 
 
 @pytest.mark.parametrize(("error", "told"), [(0.08, "8% more"), (-0.5, "50% less"), (0.001, "the same")])

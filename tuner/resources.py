@@ -100,6 +100,7 @@ class NodeType:
         price_h: What one costs an hour while it is up, busy or not; None when that is not known.
         spot: Whether it may be taken away at any time.
         boot_s: How long it takes from the request to the first attempt, where that is known; None when not.
+        spot_loss_day: Share of a spot type's nodes that are taken away a day, 0 up to 1, where that is known; for forecasts.
     """
 
     name: str
@@ -109,3 +110,4 @@ class NodeType:
     price_h: float | None = None
     spot: bool = False
     boot_s: float | None = None
+    spot_loss_day: float | None = None

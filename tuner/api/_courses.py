@@ -1,26 +1,20 @@
-"""Trials that were run, as courses that others may take: what a forecast is drawn from."""
+"""Trials that were run, as courses that others may take, and what else a study tells: what a forecast is drawn from."""
 
 from __future__ import annotations
 
 import bisect
-import json
-import math
-import random
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from tuner.core.ports import Context, Objective, Sampler, Store, Suggestion
+from tuner.api._losses import Losses, losses_of
+from tuner.core.events import Checkpointed, Event, NodeJoined, Started, StudyOpened
+from tuner.core.ports import Store
 from tuner.errors import TunerError
-from tuner.executors.simulated import Simulation
-from tuner.resources import Resources
-from tuner.study import trial_seed
 from tuner.trial import Attempt, Completed, Failed, FailureKind, Outcome, Params, Report, Trial, TrialState
 
-__all__ = ["Course", "Drawn", "Learned", "Replayed", "read_courses"]
+__all__ = ["Course", "Learned", "read_courses"]
 
-SCATTER_S = 0.1  # of times, relative: the same trial again never takes just as long
-SCATTER_MIB = 0.03  # of memory
 START_S = 0.05  # from a free place to the beginning of the attempt there, where that was not seen
 FEWEST = 3  # trials to forecast from
 
@@ -60,12 +54,18 @@ class Learned:
     """What a study that ran tells.
 
     Attributes:
-        courses: Of its trials that ended.
+        courses: Of its trials that ended, in the order of their numbers.
         start_s: From an attempt's end to the beginning of the next one, usually.
+        ready_s: From when it had nodes to the beginning of its first attempt: workers start, import, get the data.
+        losses: Of workers and of nodes.
+        checkpoints: Whether its trials saved any, so that those which are lost or paused go on.
     """
 
     courses: tuple[Course, ...]
     start_s: float
+    ready_s: float = 0.0
+    losses: Losses = field(default_factory=Losses)
+    checkpoints: bool = False
 
 
 def read_courses(store: Store, study: str) -> Learned:
@@ -91,7 +91,29 @@ def read_courses(store: Store, study: str) -> Learned:
             f"study {study!r} has {len(courses)} trials that ended, too few to forecast from (at least {FEWEST}, one complete)",
             hint="let a longer pilot run: --pilot N --pilot-time TIME",
         )
-    return Learned(tuple(courses), _start_s([attempt for rows in attempts.values() for attempt in rows]))
+    began = [attempt for rows in attempts.values() for attempt in rows]
+    events = [event for _, event in store.events(study)]
+    return Learned(
+        tuple(courses),
+        _start_s(began),
+        _ready_s(events),
+        losses_of(began, events),
+        any(isinstance(event, Checkpointed) for event in events),
+    )
+
+
+def _ready_s(events: Sequence[Event]) -> float:
+    """From the study's opening, or its first node with CPUs where that came later, to the first attempt's beginning."""
+    node_s: float | None = None
+    opened_s = 0.0
+    for event in events:
+        if isinstance(event, StudyOpened):
+            opened_s = event.at_s
+        elif isinstance(event, NodeJoined) and event.node.resources.cpu > 0 and node_s is None:
+            node_s = event.at_s
+        elif isinstance(event, Started):
+            return max(0.0, event.at_s - max(opened_s, opened_s if node_s is None else node_s))
+    return 0.0
 
 
 def _start_s(attempts: Sequence[Attempt]) -> float:
@@ -147,76 +169,3 @@ def _outcome(trial: Trial) -> Outcome | None:
             None if trial.failure.kind is FailureKind.OUT_OF_MEMORY else Failed(trial.failure.kind, "as it went before")
         )
     return None
-
-
-class Drawn(Sampler):
-    """Parameters of trials that were run, drawn with replacement (bootstrap: Efron 1979).
-
-    Args:
-        courses: Of these.
-        seed: Of the draws.
-    """
-
-    order_free = True
-    across_brackets = True
-
-    def __init__(self, courses: Sequence[Course], seed: int) -> None:
-        self._courses, self._seed = courses, seed
-
-    def ask(self, first: int, count: int) -> Sequence[Suggestion]:
-        """One of the courses' parameters each."""
-        return [Suggestion(self._draw(number).params) for number in range(first, first + count)]
-
-    def _draw(self, number: int) -> Course:
-        return random.Random(trial_seed(self._seed, number)).choice(self._courses)
-
-
-class Replayed(Objective):
-    """Attempts that take the courses of trials that were run, for the simulated cluster.
-
-    A trial with the parameters of one that was run goes as that one did, but for some scatter. Where that one was ended before
-    it was done and the new one is not, it goes on as long as the complete ones did, its value staying where it was. With
-    fewer CPUs than the old one kept busy it takes longer in that ratio; with more it is not believed to be faster.
-
-    Args:
-        courses: To be taken.
-    """
-
-    def __init__(self, courses: Sequence[Course]) -> None:
-        self.checkpoints = False
-        self._by_params: dict[str, list[Course]] = {}
-        for course in courses:
-            self._by_params.setdefault(_key(course.params), []).append(course)
-        complete = [course for course in courses if isinstance(course.outcome, Completed)]
-        self._usual = complete[len(complete) // 2].outcome
-        self._steps = max((tuple(step for _, step, _ in c.reports) for c in complete), key=len, default=())
-
-    def run(self, params: Params, context: Context) -> float:
-        """There is nothing to run."""
-        raise NotImplementedError("simulated only")
-
-    def simulate(self, params: Params, seed: int, grant: Resources) -> Simulation:
-        """See ``tuner.executors.simulated.Simulates``."""
-        chance = random.Random(seed)
-        course = chance.choice(self._by_params[_key(params)])
-        slower = max(1.0, course.busy / max(grant.cpu, 0.1)) * math.exp(chance.gauss(0.0, SCATTER_S))
-        peak_mib = course.peak_mib * math.exp(chance.gauss(0.0, SCATTER_MIB))
-        reports, outcome = self._whole(course)
-        timed = ((delay_s * slower, step, values) for delay_s, step, values in reports)
-        return Simulation(timed, course.tail_s * slower, outcome, peak_mib, cpus=min(course.busy, max(grant.cpu, 0.1)))
-
-    def _whole(self, course: Course) -> tuple[Iterator[tuple[float, int, Mapping[str, float]]], Outcome]:
-        """The course to its end, as it might have gone on."""
-        if course.outcome is not None:
-            return iter(course.reports), course.outcome
-        if not course.reports:
-            assert self._usual is not None
-            return iter(()), self._usual
-        last = course.reports[-1]
-        pace_s = sum(delay_s for delay_s, _, _ in course.reports) / max(1, len(course.reports))
-        more = [(pace_s, step, last[2]) for step in self._steps if step > last[1]]
-        return iter((*course.reports, *more)), Completed(last[2])
-
-
-def _key(params: Params) -> str:
-    return json.dumps(dict(params), sort_keys=True, default=str)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tuner.api._courses import read_courses
-from tuner.api._forecast import Forecast, Option, Range, Site, forecast
+from tuner.api._forecast import Ask, Forecast, Option, Range, Site, forecast
+from tuner.api._pilot import FEWEST, run_pilot
 from tuner.api.options import Observer, RunOptions
-from tuner.api.runs import run_sweep
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
 from tuner.core.events import Event, NodeJoined, NodeLost, NodeTypesSeen
@@ -26,7 +26,6 @@ from tuner.core.limits import cost_of
 from tuner.core.ports import Objective
 from tuner.errors import TunerError
 from tuner.resources import Node, NodeType, Resources
-from tuner.study import PluginSpec
 from tuner.sweep import Sweep
 
 __all__ = [
@@ -42,6 +41,7 @@ __all__ = [
     "sites_of_types",
 ]
 
+NODE = "node"  # the kind of nodes that are simply there
 ALIKE = 1.5  # times: nodes with so many more or fewer CPUs are another cluster than the one that was planned
 
 
@@ -51,17 +51,27 @@ class PlanOptions:
 
     Attributes:
         source: A study to learn from, by its name, the beginning of it, or ``@latest``; None to run a pilot.
-        pilot: Trials of the pilot.
+        pilot: Trials of the pilot, at least 3; None for 8, and more while it takes less than 20 s, 40 at most.
         pilot_time_s: How long it may take.
         n_seeds: Simulations of each site, at least 1.
+        spot_loss_day: Share of spot nodes that are taken away a day, 0 up to 1; None for what their types say, else 0.15.
         run: How the pilot is run, and which store is meant.
     """
 
     source: str | None = None
-    pilot: int = 8
+    pilot: int | None = None
     pilot_time_s: float = 300.0
     n_seeds: int = 5
+    spot_loss_day: float | None = None
     run: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        if self.pilot is not None and self.pilot < FEWEST:
+            raise TunerError(f"a pilot of {self.pilot} trials is too short", hint=f"let it run {FEWEST} at least")
+        if self.n_seeds < 1:
+            raise TunerError(f"{self.n_seeds} simulations tell nothing", hint="n_seeds is 1 at least")
+        if self.spot_loss_day is not None and not 0.0 <= self.spot_loss_day < 1.0:
+            raise TunerError(f"spot_loss_day is {self.spot_loss_day:g}", hint="it is a share, from 0 up to 1: 0.15")
 
 
 def plan(
@@ -85,35 +95,33 @@ def plan(
     """
     url = store_url(options.run.store or sweep.store)
     source = options.source
+    beside: Mapping[str, str] = {}
     if source is None:
-        source = _pilot(sweep, replace(options, run=replace(options.run, store=url)), observer, objective)
+        run = replace(options.run, store=url)
+        pilot = run_pilot(
+            sweep, run, n=options.pilot, time_s=options.pilot_time_s, observer=observer, objective=objective
+        )
+        source, beside = pilot.study, pilot.told
     store = open_store(url)
     try:
         info = find_study(store, source)
+        other = sorted(set(info.spec.space) ^ set(sweep.spec.space))
+        if other:
+            raise TunerError(
+                f"study {info.name!r} tunes other parameters than the sweep: {', '.join(other)}",
+                hint="plan from a study of the same space, or let a pilot run (leave --from out)",
+            )
         learned = read_courses(store, info.name)
     finally:
         store.close()
-    other = sorted(set(info.spec.space) ^ set(sweep.spec.space))
-    if other:
-        raise TunerError(
-            f"study {info.name!r} tunes other parameters than the sweep: {', '.join(other)}",
-            hint="plan from a study of the same space, or let a pilot run (leave --from out)",
-        )
     spec = replace(sweep.spec, name=options.run.name or sweep.spec.name)
-    made = forecast(spec, learned, sites, source=info.name, n_seeds=options.n_seeds)
+    ask = Ask(source=info.name, n_seeds=options.n_seeds, spot_loss_day=options.spot_loss_day)
+    made = forecast(spec, learned, sites, ask)
+    made = replace(made, assumed={**made.assumed, **beside})
     path = _path(url, spec.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(made.to_dict(), indent=1), encoding="utf-8")
     return made
-
-
-def _pilot(sweep: Sweep, options: PlanOptions, observer: Observer | None, objective: Objective | None) -> str:
-    """Run some trials for real, each to its end, and return their study's name."""
-    name = f"{options.run.name or sweep.spec.name}-pilot"
-    spec = replace(sweep.spec, pruner=PluginSpec("none"))
-    limits = {**options.run.limits, "trials": options.pilot, "time_s": options.pilot_time_s}
-    run = replace(options.run, name=name, if_exists="new", limits=limits)
-    return run_sweep(replace(sweep, spec=spec), run, observer, objective).name
 
 
 def sites_of_nodes(counts: Sequence[int], offered: Resources, price_h: float | None = None) -> list[Site]:
@@ -125,7 +133,7 @@ def sites_of_nodes(counts: Sequence[int], offered: Resources, price_h: float | N
         price_h: What one costs an hour; None when that is not known.
     """
     return [
-        Site(f"{n} {'node' if n == 1 else 'nodes'}", (NodeType("node", offered, n, min_nodes=n, price_h=price_h),), n)
+        Site(f"{n} {'node' if n == 1 else 'nodes'}", (NodeType(NODE, offered, n, min_nodes=n, price_h=price_h),), n)
         for n in counts
     ]
 
@@ -194,9 +202,14 @@ class Comparison:
         return self.cost / self.forecast.cost.mid - 1.0
 
     @property
+    def trials_h(self) -> float:
+        """Trials that ended as they should an hour."""
+        return self.trials / max(self.time_s, 1e-9) * 3600.0
+
+    @property
     def trials_h_error(self) -> float:
         """By how much more trials were done an hour than forecast, relative."""
-        return self.trials / max(self.time_s, 1e-9) * 3600.0 / max(self.forecast.trials_h.mid, 1e-9) - 1.0
+        return self.trials_h / max(self.forecast.trials_h.mid, 1e-9) - 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -210,7 +223,7 @@ class Comparison:
             },
             "trials_h": {
                 "forecast": self.forecast.trials_h.mid,
-                "actual": self.trials / max(self.time_s, 1e-9) * 3600.0,
+                "actual": self.trials_h,
                 "error": self.trials_h_error,
             },
         }
@@ -235,10 +248,8 @@ def compare_forecast(study: Study) -> Comparison | None:
     done = sum(1 for trial in study.trials if trial.state.finished and trial.failure is None)
     if not done or nodes.peak_cpus <= 0:
         return None
-    option = min(
-        planned.options, key=lambda one: max(one.cpus / nodes.peak_cpus, nodes.peak_cpus / max(one.cpus, 1e-9))
-    )
-    if not 1 / ALIKE <= option.cpus / nodes.peak_cpus <= ALIKE:
+    option = min(planned.options, key=lambda one: _unlike(one, nodes))
+    if _unlike(option, nodes) > (False, ALIKE):
         return None
     cost = nodes.cost
     if cost is None and study.spec.prices is not None:
@@ -246,11 +257,19 @@ def compare_forecast(study: Study) -> Comparison | None:
     return Comparison(option.site, option, nodes.time_s, cost, done)
 
 
+def _unlike(option: Option, nodes: _Nodes) -> tuple[bool, float]:
+    """Whether the nodes that were used are of kinds that it had not, where kinds are known; and by which factor CPUs differ."""
+    most, used = max(option.peak_cpus, 1e-9), nodes.peak_cpus
+    known = nodes.types and option.types != (NODE,)
+    return bool(known and not nodes.types <= set(option.types)), max(most / used, used / most)
+
+
 class _Nodes:
-    """What a log says of nodes: the most CPUs at once, and their price."""
+    """What a log says of nodes: the most CPUs at once, their kinds, and their price."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.peak_cpus = 0.0
+        self.types: set[str] = set()
         self.time_s = events[-1].at_s - events[0].at_s if events else 0.0
         prices: dict[str, float | None] = {}
         alive: dict[str, tuple[Node, float]] = {}
@@ -260,6 +279,8 @@ class _Nodes:
                 prices = {kind.name: kind.price_h for kind in event.types}
             elif isinstance(event, NodeJoined):
                 alive.setdefault(event.node.node_id, (event.node, event.at_s))
+                if event.node.type is not None and event.node.resources.cpu > 0:
+                    self.types.add(event.node.type)
                 self.peak_cpus = max(self.peak_cpus, sum(node.resources.cpu for node, _ in alive.values()))
             elif isinstance(event, NodeLost) and event.node_id in alive:
                 self._pay(alive.pop(event.node_id), event.at_s, prices)

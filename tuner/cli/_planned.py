@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tuner.api.study import Study
 from tuner.dashboard import text
 
-__all__ = ["planned"]
+__all__ = ["forecast_document", "planned"]
 
 
 def planned(study: Study) -> dict[str, str]:
@@ -15,13 +17,25 @@ def planned(study: Study) -> dict[str, str]:
     compared = compare_forecast(study)
     if compared is None:
         return {}
-    expected = compared.forecast.time_s
-    told = [f"{text.duration(expected.mid)} on {compared.site}, and it took {_by(compared.time_error)} time"]
-    if compared.cost_error is not None and compared.forecast.cost is not None:
-        told.append(f"{compared.forecast.cost.mid:.2g} in money, and it cost {_by(compared.cost_error)}")
-    if not expected.low <= compared.time_s <= expected.high:
-        told.append(f"outside of what was expected ({text.duration(expected.low)} to {text.duration(expected.high)})")
-    return {"forecast": "; ".join(told)}
+    expected = compared.forecast
+    took = text.duration(compared.time_s)
+    told = [f"{text.duration(expected.time_s.mid)}, took {took} ({_by(compared.time_error)})"]
+    rate, was = expected.trials_h.mid, compared.trials_h
+    told.append(f"{rate:,.0f} trials/h, were {was:,.0f} ({_by(compared.trials_h_error)})")
+    if compared.cost_error is not None and expected.cost is not None and compared.cost is not None:
+        told.append(f"cost {expected.cost.mid:.2g}, was {compared.cost:.2g} ({_by(compared.cost_error)})")
+    row = f"on {compared.site}: {'; '.join(told)}"
+    if not expected.time_s.low <= compared.time_s <= expected.time_s.high:
+        row += f"; expected were {text.duration(expected.time_s.low)} to {text.duration(expected.time_s.high)}"
+    return {"forecast": row}
+
+
+def forecast_document(study: Study) -> dict[str, Any] | None:
+    """The same as plain data; None for a study that was not planned so."""
+    from tuner.api.plan import compare_forecast
+
+    compared = compare_forecast(study)
+    return None if compared is None else compared.to_dict()
 
 
 def _by(error: float) -> str:

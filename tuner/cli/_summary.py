@@ -16,7 +16,7 @@ from tuner.cli._failures import ExitCode
 from tuner.cli._front import front_document, front_rows
 from tuner.cli._options import Output
 from tuner.cli._output import pairs, print_json, say, short_path
-from tuner.cli._planned import planned
+from tuner.cli._planned import forecast_document, planned
 from tuner.cli._progress import display
 from tuner.cli._sizes import size_rows, sizes_document
 from tuner.cli._standing import standing
@@ -114,6 +114,7 @@ def document(ending: Ending) -> dict[str, Any]:
         "model_error": study.model_error,
         "test": dict(study.model.test) if study.model else {},
         "elapsed_s": round(ending.elapsed_s, 3),
+        "forecast": forecast_document(study),
         "resources": sizes_document(study.spec, study.attempts()),
         "quarantined": {n.node.node_id: n.quarantined for n in study.nodes if n.quarantined},
     }
@@ -195,7 +196,7 @@ def _store_option(study: Study) -> str:
 
 def _next(study: Study) -> list[str]:
     name, store = study.name, _store_option(study)
-    if study.state == "INTERRUPTED":
+    if study.state == "INTERRUPTED" or study.error is not None:
         return [f"tuner resume {name}{store}", f"tuner status {name}{store}"]
     if study.best_trial is None and study.info.counts.get("PRUNED"):
         return [f"tuner explain {name}{store}", f"tuner resume {name} --trials {2 * len(study.trials)}{store}"]

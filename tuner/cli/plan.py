@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +14,7 @@ from tuner import sweep
 from tuner.api.options import RunOptions
 from tuner.api.plan import Forecast, Option, PlanOptions, Range, Site, plan, sites_of_nodes, sites_of_types
 from tuner.cli._options import Output, OutputOption, StoreOption
-from tuner.cli._output import print_json, remark, say, show_table
+from tuner.cli._output import pairs, print_json, remark, say, show_table
 from tuner.cli._progress import display
 from tuner.cli.run import ExecutorName, overrides
 from tuner.dashboard import text
@@ -32,7 +35,15 @@ def command(
     source: Annotated[
         str | None, typer.Option("--from", metavar="STUDY", help="Learn from a study that ran, instead of a pilot.")
     ] = None,
-    pilot: Annotated[int, typer.Option("--pilot", min=3, help="Trials of the pilot, which runs here and now.")] = 8,
+    pilot: Annotated[
+        int | None,
+        typer.Option(
+            "--pilot",
+            min=3,
+            help="Trials of the pilot, which runs here and now.",
+            show_default="8, and up to 40 while they take less than 20 s",
+        ),
+    ] = None,
     pilot_time: Annotated[
         str, typer.Option("--pilot-time", metavar="TIME", help="How long the pilot may take.")
     ] = "5m",
@@ -57,12 +68,27 @@ def command(
     ] = None,
     node_gpu: Annotated[float, typer.Option("--node-gpu", min=0.0, help="GPUs of a node.")] = 0.0,
     price_h: Annotated[float | None, typer.Option("--price-h", min=0.0, help="What a node costs an hour.")] = None,
+    spot_loss: Annotated[
+        str | None,
+        typer.Option(
+            "--spot-loss",
+            metavar="SHARE",
+            help="Share of spot nodes that are taken away a day.",
+            show_default="the label tuner.io/spot-loss-day, else 15%",
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Simulations of each cluster.")] = 5,
     name: Annotated[str | None, typer.Option("--name", help="The study's name, instead of the sweep's.")] = None,
     executor: Annotated[
         ExecutorName | None,
         typer.Option(
             "--executor", help="Where the pilot's trials run: on Ray, or in this process.", case_sensitive=False
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address", metavar="HOST:PORT", help="A running Ray cluster for the pilot, instead of one of its own."
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -72,35 +98,96 @@ def command(
     """Say how long a sweep will take, what it will cost and how full its nodes will be, on several clusters.
 
     Learns from a short pilot, or from a study that ran, and simulates the rest. The forecast is kept; once the study has run,
-    its summary says how good it was. With -o json one object: options (one for each cluster), best, notes.
+    its summary says how good it was. With -o json one object: options (one for each cluster), best, assumed, notes.
     """
     loaded = sweep.load(file, overrides(changes or []))
-    if cluster is not None and (node_cpu is not None or node_memory is not None or price_h is not None or node_gpu):
-        raise typer.BadParameter(
-            "--cluster says what nodes have and cost: leave --node-cpu, --node-memory, --node-gpu and --price-h out"
-        )
-    counts = _counts(nodes)
-    if cluster is None and node_cpu is None and node_memory is None:
-        cluster = _cluster_of(loaded)
-    if cluster is not None:
-        sites = _sites_of_file(cluster, counts)
-    else:
-        sites = sites_of_nodes(counts or [1, 2, 4, 8], _offered(node_cpu, node_gpu, node_memory), price_h)
+    _refuse_both(source, {"--pilot": pilot, "--address": address, "--executor": executor})
+    node = _Node(node_cpu, node_memory, node_gpu, price_h)
+    sites = _sites(loaded, cluster, _counts(nodes), node)
     pilot_s = parse_duration_s(pilot_time)
     if pilot_s is None or pilot_s <= 0:
         raise typer.BadParameter(f"{pilot_time!r} is no time; write 90s, 5m or 2h", param_hint="--pilot-time")
     run = RunOptions(
-        store=store, name=name, executor=PluginSpec(executor.value) if executor else None, handle_signals=True
+        store=store,
+        name=name,
+        executor=PluginSpec(executor.value) if executor else None,
+        address=address,
+        handle_signals=True,
     )
-    options = PlanOptions(source=source, pilot=pilot, pilot_time_s=pilot_s, n_seeds=seeds, run=run)
+    options = PlanOptions(
+        source=source, pilot=pilot, pilot_time_s=pilot_s, n_seeds=seeds, spot_loss_day=_share_of(spot_loss), run=run
+    )
     if source is None and not quiet:
-        remark(f"a pilot of {text.pluralize(pilot, 'trial')} runs first, for {text.duration(pilot_s)} at most")
+        n = "8 to 40 trials" if pilot is None else text.pluralize(pilot, "trial")
+        remark(f"a pilot of {n} runs first, for {text.duration(pilot_s)} at most")
     with display(quiet=quiet or source is not None) as watched:
         made = plan(loaded, options, sites, watched if source is None else None)
     if output is Output.JSON:
         print_json(made.to_dict())
         return
     _tell(made, file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """What a node has and costs, as far as it was said; of what was not, it has as much as this machine."""
+
+    cpu: float | None
+    memory: str | None
+    gpu: float
+    price_h: float | None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anything was said of it."""
+        return self != _Node(None, None, 0.0, None)
+
+    def offered(self) -> Resources:
+        """Its resources."""
+        import psutil
+
+        memory_mib = psutil.virtual_memory().total / 2**20 if self.memory is None else parse_memory_mib(self.memory)
+        if memory_mib is None or memory_mib <= 0:
+            raise typer.BadParameter(
+                f"{self.memory!r} is no amount of memory; write 512MiB or 32GiB", param_hint="--node-memory"
+            )
+        named = {"--node-cpu": self.cpu, "--node-gpu": self.gpu, "--price-h": self.price_h}
+        for option, amount in named.items():
+            if amount is not None and not math.isfinite(amount):
+                raise typer.BadParameter(f"{amount} is no amount", param_hint=option)
+        cpu = float(psutil.cpu_count() or 1) if self.cpu is None else self.cpu
+        return Resources(cpu, self.gpu, float(memory_mib))
+
+
+def _refuse_both(source: str | None, of_pilot: Mapping[str, object]) -> None:
+    """Learning from a study runs no pilot, so nothing can be said of one."""
+    given = [option for option, value in of_pilot.items() if value is not None]
+    if source is not None and given:
+        raise typer.BadParameter(f"--from runs no pilot: leave {given[0]} out, or --from")
+
+
+def _sites(loaded: Sweep, cluster: Path | None, counts: list[int], node: _Node) -> list[Site]:
+    if cluster is not None and node.is_told:
+        raise typer.BadParameter(
+            "--cluster says what nodes have and cost: leave --node-cpu, --node-memory, --node-gpu and --price-h out"
+        )
+    if cluster is None and not node.is_told:
+        cluster = _cluster_of(loaded)
+    if cluster is not None:
+        return _sites_of_file(cluster, counts)
+    return sites_of_nodes(counts or [1, 2, 4, 8], node.offered(), node.price_h)
+
+
+def _share_of(word: str | None) -> float | None:
+    if word is None:
+        return None
+    try:
+        share = float(word.removesuffix("%")) / (100.0 if word.endswith("%") else 1.0)
+    except ValueError:
+        share = math.nan
+    if not 0.0 <= share < 1.0:
+        raise typer.BadParameter(f"{word!r} is no share below 1; write 15% or 0.15", param_hint="--spot-loss")
+    return share
 
 
 def _counts(nodes: str | None) -> list[int]:
@@ -115,18 +202,6 @@ def _counts(nodes: str | None) -> list[int]:
     return counts
 
 
-def _offered(cpu: float | None, gpu: float, memory: str | None) -> Resources:
-    """What a node has; of what was not said, as much as this machine."""
-    import psutil
-
-    memory_mib = psutil.virtual_memory().total / 2**20 if memory is None else parse_memory_mib(memory)
-    if memory_mib is None or memory_mib <= 0:
-        raise typer.BadParameter(
-            f"{memory!r} is no amount of memory; write 512MiB or 32GiB", param_hint="--node-memory"
-        )
-    return Resources(float(psutil.cpu_count() or 1) if cpu is None else cpu, gpu, float(memory_mib))
-
-
 def _cluster_of(loaded: Sweep) -> Path | None:
     """The cluster's file that the sweep names."""
     where = loaded.executor
@@ -139,11 +214,15 @@ def _sites_of_file(path: Path, counts: list[int]) -> list[Site]:
 
     described = read_cluster_file(path)
     if not described.types:
-        raise typer.BadParameter(f"{path} names no node type that can be started", param_hint="--cluster")
-    sites = sites_of_types(described.types, described.max_nodes, counts)
-    if not sites:
-        raise typer.BadParameter(f"the cluster has at most {described.max_nodes} nodes", param_hint="--nodes")
-    return sites
+        raise typer.BadParameter(
+            f"{path} names no node type that can be started; write what nodes there are: --nodes, --node-cpu, --node-memory",
+            param_hint="--cluster",
+        )
+    most = max(min(kind.max_nodes, described.max_nodes) for kind in described.types)
+    over = [n for n in counts if n > most]
+    if over:
+        raise typer.BadParameter(f"{path} allows at most {most} nodes of a type, not {over[0]}", param_hint="--nodes")
+    return sites_of_types(described.types, described.max_nodes, counts)
 
 
 # -- text -----------------------------------------------------------------------------------------------------------------
@@ -168,6 +247,12 @@ def _tell(made: Forecast, file: Path) -> None:
     show_table(columns, rows, right=set(columns) - {"cluster", "outcome"})
     say()
     say(_advice(made))
+    if made.assumed:
+        say()
+        say("assumed")
+        for line in pairs(made.assumed, indent="  "):
+            say(line)
+        say()
     for note in made.notes:
         say(f"note: {note}")
     say(f"next  tuner run {file}")

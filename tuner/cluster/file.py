@@ -5,6 +5,7 @@ place for is in labels of a node type, which are free text:
 
 - ``tuner.io/price-h``: what a node costs an hour, in the currency of ``limits.cost``;
 - ``tuner.io/boot-s``: seconds from asking for a node to its first trial, where that is known;
+- ``tuner.io/spot-loss-day``: share of spot nodes that are taken away a day, below 1, for ``tuner plan``;
 - ``market-type`` or ``ray.io/market-type``: ``spot`` for machines that can be taken away.
 """
 
@@ -32,7 +33,7 @@ from tuner.resources import NodeType, Resources
 __all__ = ["ClusterFile", "read_cluster_file"]
 
 _MIB = 2**20
-_LABELS = ("tuner.io/price-h", "tuner.io/boot-s", "tuner.io/node-type")
+_LABELS = ("tuner.io/price-h", "tuner.io/boot-s", "tuner.io/spot-loss-day", "tuner.io/node-type")
 _TYPES = "available_node_types"
 _LEGACY = ("min_workers", "head_node", "worker_nodes")  # Ray takes them out before it looks at its schema
 
@@ -282,7 +283,14 @@ class _Types:
             price_h=self._number([*at, "labels", "tuner.io/price-h"], labels),
             spot=is_spot(labels) or _bought_as_spot(described.get("node_config") or {}),
             boot_s=self._number([*at, "labels", "tuner.io/boot-s"], labels),
+            spot_loss_day=self._share([*at, "labels", "tuner.io/spot-loss-day"], labels),
         )
+
+    def _share(self, at: list[str], labels: Mapping[str, str]) -> float | None:
+        share = self._number(at, labels)
+        if share is not None and share >= 1.0:
+            self._source.fail(at, "this is no share: it is below 1", got=labels[at[-1]], expected="0.15 for 15 %")
+        return share
 
     def _number(self, at: list[str], labels: Mapping[str, str]) -> float | None:
         text = labels.get(at[-1])
