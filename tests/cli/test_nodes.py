@@ -108,3 +108,29 @@ def test_status_names_what_a_study_waits_for_where_nothing_runs(tuner, keeper):
     assert "a node that can hold" in waits
     log.close("INTERRUPTED")
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "told"),
+    [
+        ("preempted: spot", "preempted", "was preempted (spot); 1 attempt was lost on it, at the cost of no retry"),
+        ("died: no answer", "died", "died (no answer); 1 attempt was lost on it, at the cost of no retry"),
+        ("removed", "removed", None),
+        ("the node died", "gone", "the node died; 1 attempt was lost on it, at the cost of no retry"),  # of older logs
+    ],
+)
+def test_what_became_of_a_node_is_told(tuner, running, reason, state, told):
+    running.append(
+        [
+            ev.Suggested(30.0, 24, {"lr": 0.01, "layers": 2, "kind": "tanh"}),
+            ev.Started(30.0, 24, 1, GOOD),
+            ev.Finished(31.0, 24, 1, Failed(FailureKind.NODE_LOST, "node good-node-01 died"), Usage()),
+            ev.NodeLost(31.0, GOOD, reason),
+        ],
+        [],
+    )
+    lines = tuner("nodes", "run").lines
+    assert f"  {state}  " in lines[2]
+    about = [line for line in lines[4:] if line.startswith(GOOD[:12])]
+    assert about == ([f"{GOOD[:12]} {told}"] if told else [])
+    assert tuner("nodes", "run", "-o", "json").json["nodes"][1]["gone"] == reason

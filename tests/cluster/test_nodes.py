@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.cluster.nodes import _node, is_spot
+from tuner.cluster.nodes import _node, _why_dead, is_spot
 from tuner.resources import Resources
 
 
@@ -39,3 +39,18 @@ def test_a_nodes_type_is_its_label(labels, kind):
 )
 def test_a_spot_node_is_known_by_its_label(labels, spot):
     assert is_spot(labels) is spot
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "why"),
+    [
+        (2, "health check failed\nmore", "died: health check failed"),
+        (0, "", "died"),
+        (None, None, "died"),
+        (3, "spot", "preempted: spot"),
+        (4, "idle for 9 s", "removed"),
+        (1, "received SIGTERM", "removed"),
+    ],
+)
+def test_a_nodes_death_has_a_reason(reason, said, why):
+    assert _why_dead({"DeathReason": reason, "DeathReasonMessage": said}) == why

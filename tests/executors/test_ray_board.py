@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tuner.cluster.nodes import Sighting
 from tuner.cluster.wire import LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import encode_outcome, encode_usage
@@ -41,12 +42,16 @@ def news(
     return News(task.number, "n", (running, 1) if running is not None else None, age_s, reports, results, None)
 
 
+def sighting(*living: str, leaving: dict[str, str] | None = None, dead: dict[str, str] | None = None) -> Sighting:
+    return Sighting(tuple(Node(node_id, ONE_CPU) for node_id in living), leaving or {}, dead or {})
+
+
 class Books:
     """A board with all that it has wanted done."""
 
     def __init__(self, silence_s: float = 100.0, on_disk: Sequence[Checkpoint] = ()) -> None:
         self.board = Board(Lease(silence_s, stop_grace_s=10.0), lambda key: on_disk)
-        self.board.see_nodes([Node("n", Resources(8, 0, 1000))], set(), 0.0)
+        self.board.see_nodes(Sighting((Node("n", Resources(8, 0, 1000)),)), 0.0)
         self.events: list[Any] = []
         self.sent: list[Task] = []
         self.cancelled: list[Task] = []
@@ -353,10 +358,10 @@ def test_what_no_node_can_hold_does_not_wait_for_ever(books):
 
 
 def test_a_node_that_dies_takes_its_attempts_along(books):
-    books.do("see_nodes", [Node("n", ONE_CPU), Node("m", ONE_CPU)], set(), now_s=1.0)
+    books.do("see_nodes", sighting("n", "m"), now_s=1.0)
     task = books.add(start(0), start(1))
     books.do("hear", news(task, 0, steps=[0]), now_s=2.0)
-    books.do("see_nodes", [Node("m", ONE_CPU)], set(), now_s=3.0)
+    books.do("see_nodes", sighting("m"), now_s=3.0)
     assert any(isinstance(event, NodeLost) and event.node_id == "n" for event in books.events)
     assert books.end(0).kind is FailureKind.NODE_LOST
     assert books.sent[-1].keys == ((1, 1),)
@@ -366,14 +371,14 @@ def test_a_node_that_dies_takes_its_attempts_along(books):
 def test_a_node_that_worked_before_it_was_seen_is_not_dead(books):
     task = books.add(start(0))
     books.do("hear", News(task.number, "new", (0, 1), 0.5, (0, []), [], None), now_s=2.0)
-    books.do("see_nodes", [Node("n", ONE_CPU)], set(), now_s=2.1)
+    books.do("see_nodes", sighting("n"), now_s=2.1)
     assert books.open(0)
 
 
 def test_a_task_of_which_nothing_is_known_when_a_node_dies_gets_time_to_prove_itself(books):
-    books.do("see_nodes", [Node("n", ONE_CPU), Node("m", ONE_CPU)], set(), now_s=1.0)
+    books.do("see_nodes", sighting("n", "m"), now_s=1.0)
     silent, speaking = books.add(start(0)), books.add(start(1, lane=1))
-    books.do("see_nodes", [Node("n", ONE_CPU)], set(), now_s=3.0)
+    books.do("see_nodes", sighting("n"), now_s=3.0)
     books.do("hear", news(speaking, 1), now_s=4.0)
     books.do("tick", now_s=3.1 + DOUBT_S)
     assert books.end(0).kind is FailureKind.NODE_LOST
@@ -384,13 +389,40 @@ def test_a_task_of_which_nothing_is_known_when_a_node_dies_gets_time_to_prove_it
 def test_a_node_that_is_taken_away_takes_no_more_and_its_loss_is_a_preemption(books):
     task = books.add(start(0))
     books.do("hear", news(task, 0), now_s=2.0)
-    books.do("see_nodes", [Node("n", ONE_CPU)], {"n"}, now_s=3.0)
+    books.do("see_nodes", sighting("n", leaving={"n": "preempted"}), now_s=3.0)
     lost = [event for event in books.events if isinstance(event, NodeLost)]
     assert [event.node_id for event in lost] == ["n"]
     assert books.open(0)
-    books.do("see_nodes", [], set(), now_s=4.0)
-    assert books.end(0).kind is FailureKind.PREEMPTED
+    books.do("see_nodes", sighting(), now_s=4.0)
+    assert books.end(0) == Failed(FailureKind.PREEMPTED, "node n was taken away by the cluster")
     assert [event for event in books.events if isinstance(event, NodeLost)] == lost
+
+
+def test_a_node_that_was_taken_away_between_two_looks_is_a_preemption_too(books):
+    task = books.add(start(0))
+    books.do("hear", news(task, 0), now_s=2.0)
+    books.do("see_nodes", sighting(dead={"n": "preempted: spot capacity"}), now_s=3.0)
+    assert [event.reason for event in books.events if isinstance(event, NodeLost)] == ["preempted: spot capacity"]
+    assert books.end(0) == Failed(FailureKind.PREEMPTED, "node n was taken away by the cluster: spot capacity")
+
+
+def test_the_end_of_an_attempt_names_the_node_it_was_lost_with(books):
+    first = books.add(start(0))
+    books.do("hear", news(first, 0), now_s=2.0)
+    books.do("failed", first.number, Failed(FailureKind.NODE_LOST, "the node died\n\nNodeDiedError: x"), now_s=2.5)
+    assert books.end(0).message == "node n died\n\nthe node died\n\nNodeDiedError: x"
+    second = books.add(start(1))
+    books.do("hear", news(second, 1), now_s=3.0)
+    books.do("see_nodes", sighting(dead={"n": "died: health check failed"}), now_s=4.0)
+    assert books.end(1).message == "node n died: health check failed"
+
+
+def test_an_attempt_that_fell_silent_tells_which_nodes_died_then(books):
+    books.do("see_nodes", sighting("n", "m"), now_s=1.0)
+    books.add(start(0))
+    books.do("see_nodes", sighting("n"), now_s=3.0)
+    books.do("tick", now_s=3.1 + DOUBT_S)
+    assert books.end(0).message == "nothing was heard of it since a node died (m)"
 
 
 def test_only_attempts_that_may_be_long_are_announced(books):

@@ -157,6 +157,8 @@ class Words:
         elif isinstance(outcome, Failed):
             said = headline(outcome.message)
             how = f"failed ({outcome.kind.value})" + (f": {said}" if said else "")
+            if outcome.kind in FREE and attempt.node_id and attempt.node_id[:12] not in outcome.message:
+                how += f" (on node {attempt.node_id[:12]})"
         else:
             how = "ended where it was told to" if attempt.stop_reason else "ended by its own choice (TrialPruned)"
         return [f"attempt {attempt.number}{ran} {how}", *self._then(moment)]

@@ -13,10 +13,11 @@ from tuner.cli._fold import folded
 from tuner.cli._options import Output, OutputOption, StoreOption, StudyArgument
 from tuner.cli._output import print_json, say, show_table
 from tuner.cli._standing import is_dead
-from tuner.core.nodes import NodeStanding
+from tuner.core.nodes import DIED, PREEMPTED, REMOVED, NodeStanding
 from tuner.dashboard import text
 from tuner.errors import TunerError, closest
 from tuner.resources import Resources
+from tuner.trial import FailureKind
 
 __all__ = ["command"]
 
@@ -57,6 +58,9 @@ def command(
 def _tell(study: Study, nodes: Sequence[NodeStanding]) -> None:
     columns = ("node", "type", "offers", "state", "running", "attempts", "failed", "slowdown")
     show_table(columns, [_row(standing) for standing in nodes], right=("running", "attempts", "slowdown"))
+    for standing in nodes:
+        if standing.gone is not None and not standing.gone.startswith(REMOVED):
+            say(f"{standing.node.node_id[:_SHORT]} {_how_it_went(standing)}")
     held = [standing for standing in nodes if standing.quarantined]
     for standing in held:
         say(f"{standing.node.node_id[:_SHORT]} is quarantined: {standing.quarantined}")
@@ -65,7 +69,7 @@ def _tell(study: Study, nodes: Sequence[NodeStanding]) -> None:
 
 
 def _row(standing: NodeStanding) -> tuple[str, ...]:
-    state = "quarantined" if standing.quarantined else "up" if standing.alive else "gone"
+    state = "quarantined" if standing.quarantined else "up" if standing.alive else _gone(standing)
     failures = ", ".join(f"{n} {kind.value}" for kind, n in standing.failures.items() if n)
     return (
         standing.node.node_id[:_SHORT],
@@ -77,6 +81,21 @@ def _row(standing: NodeStanding) -> tuple[str, ...]:
         failures or "-",
         "-" if standing.slowdown is None else f"{standing.slowdown:.1f}x",
     )
+
+
+def _gone(standing: NodeStanding) -> str:
+    """In a word; ``gone`` when nobody told why, as of the nodes of a driver that is no more."""
+    word = (standing.gone or "").partition(":")[0]
+    return word if word in (DIED, PREEMPTED, REMOVED) else "gone"
+
+
+def _how_it_went(standing: NodeStanding) -> str:
+    assert standing.gone is not None
+    word, _, why = standing.gone.partition(": ")
+    what = "was preempted" if word == PREEMPTED else word
+    lost = sum(standing.failures.get(kind, 0) for kind in (FailureKind.NODE_LOST, FailureKind.PREEMPTED))
+    told = f"; {text.pluralize(lost, 'attempt')} {'was' if lost == 1 else 'were'} lost on it, at the cost of no retry"
+    return f"{what}{f' ({why})' if why else ''}{told if lost else ''}"
 
 
 def _offer(resources: Resources) -> str:
@@ -100,6 +119,7 @@ def _plain(standing: NodeStanding) -> dict[str, Any]:
         "failures": {kind.value: n for kind, n in standing.failures.items()},
         "slowdown": standing.slowdown,
         "quarantined": standing.quarantined,
+        "gone": standing.gone,
     }
 
 

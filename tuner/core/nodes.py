@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from tuner.resources import Node
 from tuner.trial import Completed, Failed, FailureKind, Outcome
 
-__all__ = ["NodeStanding", "Nodes"]
+__all__ = ["DIED", "PREEMPTED", "REMOVED", "NodeStanding", "Nodes"]
+
+DIED, PREEMPTED, REMOVED = "died", "preempted", "removed"
+"""With which words the reason of a node's loss begins, where it is known; what follows a colon is for people. A node is removed
+when nobody needs it any more."""
+
 
 LATEST = 12  # attempts of a node that are looked at
 FAILED = 3  # trials that must have failed on it, all different
@@ -39,6 +44,7 @@ class NodeStanding:
     Attributes:
         node: Which.
         alive: Whether it takes part still.
+        gone: Why it does not; None when it does, or when that was not told.
         running: Attempts that run there, as far as is known.
         attempts: Attempts that have ended there.
         failures: How many of them failed, by kind.
@@ -53,12 +59,14 @@ class NodeStanding:
     failures: Mapping[FailureKind, int]
     slowdown: float | None
     quarantined: str | None
+    gone: str | None = None
 
 
 @dataclass(slots=True)
 class _Record:
     node: Node
     alive: bool = True
+    gone: str | None = None
     attempts: int = 0
     failures: Counter[FailureKind] = field(default_factory=Counter)
     latest: deque[tuple[int, bool]] = field(default_factory=lambda: deque(maxlen=LATEST))  # (trial, whether it failed)
@@ -89,13 +97,13 @@ class Nodes:
             self._n_alive += 1
         else:
             self._n_alive += not record.alive
-            record.node, record.alive = node, True
+            record.node, record.alive, record.gone = node, True, None
 
-    def lose(self, node_id: str) -> None:
+    def lose(self, node_id: str, why: str = "") -> None:
         """It does not any more."""
         record = self._records[node_id]
         if record.alive:
-            record.alive = False
+            record.alive, record.gone = False, why or None
             self._n_alive -= 1
             self._n_quarantined -= record.quarantined is not None
             record.quarantined = None
@@ -175,6 +183,7 @@ class Nodes:
                 dict(r.failures),
                 statistics.median(r.slowness) if len(r.slowness) >= 3 else None,
                 r.quarantined,
+                r.gone,
             )
             for node_id, r in self._records.items()
         ]

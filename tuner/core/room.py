@@ -57,12 +57,12 @@ class Room:
         if before is not None or self._offers[node.resources] == 1:
             self._look()
 
-    def lose(self, node_id: str) -> None:
+    def lose(self, node_id: str, why: str = "") -> None:
         """A node takes no more."""
         node = self.living.get(node_id)
         if node is not None:
             self._packing.lose(node_id)
-            self.nodes.lose(node_id)
+            self.nodes.lose(node_id, why)
             self.lanes.lose(node_id)
             self._offers[node.resources] -= 1
             if not self._offers[node.resources]:

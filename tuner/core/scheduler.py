@@ -171,7 +171,7 @@ class Scheduler:
         node = self._room.living.get(event.node_id)
         if node is not None:
             self._scaling.lost(node, event.at_s)
-        self._room.lose(event.node_id)
+        self._room.lose(event.node_id, event.reason)
         self.progress.charge(self._time.bill.leave(event.node_id, event.at_s))
         self._after_nodes()
 

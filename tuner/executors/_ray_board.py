@@ -7,14 +7,16 @@ Every method takes the time now and changes the books; what must be done about i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from tuner.cluster.nodes import Sighting
 from tuner.cluster.wire import Chunk, Key, LogPart, News, Result, Returned
 from tuner.core.actions import Start, Stop
 from tuner.core.codec import decode_outcome, decode_usage
 from tuner.core.events import Checkpointed, Event, Finished, NodeJoined, NodeLost, Reported, Started
 from tuner.core.gangs import parts_of_gang
+from tuner.core.nodes import DIED, PREEMPTED
 from tuner.resources import Node, Resources, Usage
 from tuner.trial import Checkpoint, Failed, FailureKind, Outcome
 from tuner.worker.outcome import stopped
@@ -60,6 +62,7 @@ class Task:
     heard: bool = False
     deaf: bool = False  # its mailbox is gone: silence means nothing
     doubt_s: float | None = None  # until when it may prove that it did not run on a node that was lost
+    doubt: str = ""  # which nodes were lost
     verdict: Outcome | None = None  # why it is being killed: how the attempt that caused it ends
     guilty: Key | None = None
     verdict_s: float = 0.0
@@ -118,7 +121,7 @@ class Board:
         self._lanes: dict[int, _Lane] = {}
         self._nodes: dict[str, Node] = {}
         self._known: set[str] = set()
-        self._draining: set[str] = set()
+        self._leaving: dict[str, str] = {}  # nodes that were told to end, and why
         self._logged: set[Key] = set()  # attempts of whose logs a part has come
         self._n_tasks = 0
         self._last_s = 0.0
@@ -210,8 +213,9 @@ class Board:
         task = self._tasks.pop(number, None)
         if task is None:
             return
-        if task.node_id in self._draining and failure.kind is FailureKind.NODE_LOST:
-            failure = replace(failure, kind=FailureKind.PREEMPTED)
+        named = task.node_id is not None and failure.message.startswith(f"node {_short(task.node_id)} ")
+        if task.node_id is not None and failure.kind is FailureKind.NODE_LOST and not named:
+            failure = self._lost(task.node_id, self._leaving.get(task.node_id, DIED), failure.message)
         if task.verdict is not None and task.guilty is not None:
             why = f"its worker was killed because of trial {task.guilty[0]}, which it had travelled with"
             failure = Failed(FailureKind.WORKER_LOST, why)
@@ -224,33 +228,44 @@ class Board:
         self._send_again(task, now_s, alone=True)
         self._free(task, now_s)
 
-    def see_nodes(self, nodes: Sequence[Node], draining: set[str], now_s: float) -> None:
-        """These nodes live now. A draining one takes no more attempts, though those that run there may go on."""
-        living = {node.node_id: node for node in nodes}
+    def see_nodes(self, seen: Sighting, now_s: float) -> None:
+        """Which nodes live now. One that leaves takes no more attempts, though those that run there may go on."""
+        living = {node.node_id: node for node in seen.living}
         for node_id, node in living.items():
-            if node_id not in self._nodes and node_id not in draining:
+            if node_id not in self._nodes and node_id not in seen.leaving:
                 self._nodes[node_id] = node
                 self._todo.events.append(NodeJoined(self._at(now_s), node))
-        for node_id in draining & self._nodes.keys() & living.keys():
-            del self._nodes[node_id]
-            self._draining.add(node_id)
-            self._todo.events.append(NodeLost(self._at(now_s), node_id, "the cluster takes it away soon"))
+        for node_id in seen.leaving.keys() & self._nodes.keys() & living.keys():
+            self._leaving[node_id] = seen.leaving[node_id]
+            self._lose(node_id, seen.leaving[node_id], now_s)
         for node_id in self._nodes.keys() - living.keys():
-            del self._nodes[node_id]
-            self._todo.events.append(NodeLost(self._at(now_s), node_id, "the node died"))
-        dead = self._known - living.keys()
+            self._lose(node_id, seen.dead.get(node_id, DIED), now_s)
+        dead = {node_id: seen.dead.get(node_id, DIED) for node_id in self._known - living.keys()}
         self._known = set(living)
         if dead:
             self._bury(dead, now_s)
 
-    def _bury(self, dead: set[str], now_s: float) -> None:
+    def _lose(self, node_id: str, why: str, now_s: float) -> None:
+        del self._nodes[node_id]
+        self._todo.events.append(NodeLost(self._at(now_s), node_id, why))
+
+    def _bury(self, dead: Mapping[str, str], now_s: float) -> None:
         """End what ran on nodes that died. The tasks' references may stay silent for ever."""
         for task in list(self._tasks.values()):
-            if task.node_id in dead:
+            if task.node_id is not None and task.node_id in dead:
                 self._todo.cancel.append(task)
-                self.failed(task.number, Failed(FailureKind.NODE_LOST, f"node {task.node_id} died"), now_s)
+                self.failed(task.number, self._lost(task.node_id, dead[task.node_id]), now_s)
             elif task.node_id is None and task.doubt_s is None:
-                task.doubt_s = now_s + DOUBT_S
+                task.doubt_s, task.doubt = now_s + DOUBT_S, ", ".join(sorted(map(_short, dead)))
+
+    def _lost(self, node_id: str, why: str, said: str = "") -> Failed:
+        """The end of an attempt with its node, which is named."""
+        taken = node_id in self._leaving or why.startswith(PREEMPTED)
+        kind = FailureKind.PREEMPTED if taken else FailureKind.NODE_LOST
+        what = "was taken away by the cluster" if taken else "died"
+        reason = why.partition(": ")[2]
+        message = f"node {_short(node_id)} {what}" + (f": {reason}" if reason else "")
+        return Failed(kind, f"{message}\n\n{said}" if said else message)
 
     def mailbox_lost(self) -> None:
         """Tasks that are out cannot be heard any more until they return."""
@@ -265,9 +280,8 @@ class Board:
                     self.failed(task.number, Failed(FailureKind.WORKER_LOST, "it was killed"), now_s)
             elif task.doubt_s is not None and now_s > task.doubt_s:
                 self._todo.cancel.append(task)
-                self.failed(
-                    task.number, Failed(FailureKind.NODE_LOST, "nothing was heard of it since a node died"), now_s
-                )
+                why = f"nothing was heard of it since a node died ({task.doubt})"
+                self.failed(task.number, Failed(FailureKind.NODE_LOST, why), now_s)
             else:
                 self._judge(task, now_s)
         for entry in [e for e in self._entries.values() if e.held is not None and now_s > e.held_by_s]:
@@ -430,6 +444,11 @@ class Board:
     def _learn(self, wall_s: float) -> None:
         """How long attempts last, leaning on the latest: decides whether they are announced."""
         self._typical_s = wall_s if self._typical_s is None else 0.8 * self._typical_s + 0.2 * wall_s
+
+
+def _short(node_id: str) -> str:
+    """A node's id as people see it everywhere."""
+    return node_id[:12]
 
 
 def _judged(entry: _Entry, failure: Failed) -> Failed:

@@ -24,7 +24,7 @@ import ray
 
 from tuner.cluster.connect import Cluster, ClusterOptions, result_of, start_in_background
 from tuner.cluster.mailbox import open_mailbox
-from tuner.cluster.nodes import draining_nodes
+from tuner.cluster.nodes import Sighting, see_nodes
 from tuner.cluster.objects import publish, session_folder, size_mib
 from tuner.cluster.outcomes import failure_of
 from tuner.cluster.tasks import TaskKinds, begin_gang, end_gang
@@ -145,7 +145,7 @@ class RayExecutor(Executor):
         self._open_mailbox()
         if not self._cluster.owned:
             self._hear(self._fleet.open(spec, self.now_s()))
-        self._see_nodes(self._cluster.nodes(), draining_nodes())
+        self._see_nodes(see_nodes())
         for work in (self._keep_books, self._fetch_mail, self._watch_nodes, self._remove):
             thread = threading.Thread(target=work, name=f"tuner-{work.__name__.strip('_')}", daemon=True)
             self._threads.append(thread)
@@ -404,14 +404,13 @@ class RayExecutor(Executor):
     # -- nodes ------------------------------------------------------------------------------------------------------
 
     def _watch_nodes(self) -> None:
-        assert self._cluster is not None
         while not self._closing.wait(_NODES_EVERY_S):
             try:
-                nodes, draining = self._cluster.nodes(), draining_nodes()
+                seen = see_nodes()
                 self._hear(self._fleet.poll(self.now_s()))
             except Exception:
                 continue  # the head does not answer now; Ray itself ends this process when that lasts a minute
-            self._inbox.put(lambda n=nodes, d=draining: self._board.see_nodes(n, d, self.now_s()))  # type: ignore[misc]
+            self._inbox.put(lambda seen=seen: self._board.see_nodes(seen, self.now_s()))  # type: ignore[misc]
 
     def _hear(self, events: list[Event]) -> None:
         if events:
@@ -419,9 +418,9 @@ class RayExecutor(Executor):
                 self._backlog += len(events)
                 self._outbox.put(events)
 
-    def _see_nodes(self, nodes: Sequence[Any], draining: set[str]) -> None:
+    def _see_nodes(self, seen: Sighting) -> None:
         with self._lock:
-            self._board.see_nodes(nodes, draining, self.now_s())
+            self._board.see_nodes(seen, self.now_s())
             self._carry_out(self._board.take())
 
 
