@@ -17,7 +17,7 @@ from tuner.api.options import RunOptions
 from tuner.api.plan import PlanOptions, compare_forecast, plan, sites_of_nodes, sites_of_types
 from tuner.api.stores import open_store
 from tuner.cli._planned import _by, forecast_document, planned
-from tuner.core.events import NodeJoined, NodeLost, Started
+from tuner.core.events import Event, NodeJoined, NodeLost, Started
 from tuner.dashboard import text
 from tuner.errors import TunerError
 from tuner.resources import Node, NodeType, Resources
@@ -145,7 +145,8 @@ class TestWhatTrialsWillBe:
     def test_a_whole_study_is_gone_through_in_its_order(self):
         spec = replace(SPEC, sampler=PluginSpec("tpe"))
         listed = as_it_went(spec, learned(*spread(60)), 0)
-        xs = [suggestion.params["x"] for suggestion in listed.ask(0, 60)]
+        assert listed is not None
+        xs = [float(suggestion.params["x"]) for suggestion in listed.ask(0, 60)]  # type: ignore[arg-type]
         assert sum(xs[:20]) / 20 < 0.25
         assert sum(xs[40:]) / 20 > 0.75
         assert as_it_went(spec, learned(*spread(20)), 0) is None
@@ -160,7 +161,12 @@ class TestWhatTrialsWillBe:
 class TestLosses:
     def test_workers_and_nodes_that_were_lost_are_counted(self):
         node = Node("n1", NODE, type="spot")
-        events = [NodeJoined(0.0, node), NodeJoined(0.0, Node("n2", NODE)), NodeLost(100.0, "n1"), Started(200.0, 1, 1)]
+        events: list[Event] = [
+            NodeJoined(0.0, node),
+            NodeJoined(0.0, Node("n2", NODE)),
+            NodeLost(100.0, "n1"),
+            Started(200.0, 1, 1),
+        ]
         rows = [
             Attempt(0, 1, NODE, "n1", 0.0, 100.0, Failed(FailureKind.NODE_LOST)),
             Attempt(1, 1, NODE, "n2", 0.0, 50.0, Failed(FailureKind.WORKER_LOST)),
@@ -295,8 +301,32 @@ class TestAssumptions:
         told = expected(SPEC, what, sites_of_types(kinds, 4), n_seeds=1).assumed
         assert told["start"].startswith("4.2 s until the first trial begins")
         assert "30 s for a, 60 s for b" in told["boot"]
-        assert told["boot"].endswith("(without a label tuner.io/boot-s: b)")
-        assert "0.15 of b" in told["spot"]
+        assert told["boot"].endswith("(without label tuner.io/boot-s: b)")
+        assert told["spot"] == "15% of b nodes are taken away a day (default)"
+        assert told["failures"] == "no worker or node is lost, as in pilot"
+
+    def test_who_says_how_often_spot_nodes_go_is_told(self):
+        kind = NodeType("b", NODE, 2, spot=True, spot_loss_day=0.3)
+        for share, words in (
+            (None, "30% of b nodes are taken away a day (its label)"),
+            (0.02, "2% of b nodes are taken away a day (--spot-loss)"),
+        ):
+            ask = Ask(source="p", n_seeds=1, spot_loss_day=share)
+            assert forecast(SPEC, learned(course()), sites_of_types([kind], 2, [2]), ask).assumed[
+                "spot"
+            ] == words.format("are taken away a day")
+
+    def test_losses_of_the_source_are_told(self):
+        lost = Losses(attempts=40, run_s=400.0, workers=2, nodes={"": 1}, node_s={"": 800.0})
+        told = expected(SPEC, replace(learned(course()), losses=lost), sites_of_nodes([1], NODE), n_seeds=1).assumed
+        assert told["failures"] == "as often as in pilot: 2 of 40 attempts lost their worker, nodes lost: 1"
+
+    def test_few_trials_that_scatter_make_a_wide_range(self):
+        walls = [4.0, 40.0, 6.0, 25.0, 9.0, 60.0]
+        few = learned(*(course(w, x=((5 * k) % 6) / 6) for k, w in enumerate(walls)))
+        many = learned(*(course(w, x=((5 * k) % 6) / 6) for k, w in enumerate(walls * 20)))
+        wide, narrow = (expected(SPEC, what, sites_of_nodes([1], NODE), 5).options[0].time_s for what in (few, many))
+        assert (wide.high / wide.low) > 1.5 * (narrow.high / narrow.low)
 
     def test_without_spot_types_nothing_is_said_of_them(self):
         told = expected(SPEC, learned(course()), sites_of_nodes([1], NODE), n_seeds=1).assumed
@@ -331,7 +361,9 @@ class TestAfterwards:
         assert f"took {text.duration(compared.time_s)} ({_by(compared.time_error)})" in told
         assert f"trials/h, were {compared.trials_h:,.0f} ({_by(compared.trials_h_error)})" in told
         assert "cost" not in told
-        assert forecast_document(study)["trials_h"]["actual"] == compared.trials_h
+        document = forecast_document(study)
+        assert document is not None
+        assert document["trials_h"]["actual"] == compared.trials_h
 
     def test_money_is_compared_where_there_are_prices(self, url):
         spec = replace(SPEC, prices=Prices(cpu_h=3.6))

@@ -6,44 +6,17 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
-from tuner import plugins
+from tuner.api._assumptions import assumptions
 from tuner.api._courses import Learned
-from tuner.api._losses import share_of
-from tuner.api._replayed import Listed, Replayed, as_it_went, suggested
-from tuner.core.events import Event, NodeJoined, NodeLost, StudyOpened
-from tuner.core.ports import Pruner, StudyLog
-from tuner.core.scheduler import Scheduler
-from tuner.engine import Engine
-from tuner.executors._sim_nodes import BOOT_S
-from tuner.executors.simulated import Faults, Simulated
-from tuner.resources import NodeType
-from tuner.study import PluginSpec, StudySpec, trial_seed
-from tuner.trial import Attempt, Failed, FailureKind, Trial
+from tuner.api._simulating import Ask, Outcome, Planned, Site, simulate
+from tuner.study import PluginSpec, StudySpec
 
 __all__ = ["Ask", "Forecast", "Option", "Range", "Site", "forecast"]
 
 MOST_TRIALS = 20_000  # simulated where nothing but time ends a study
 FEW = 20  # trials below which a note says that rare ones are missing
-NOTICE_S = 30.0  # before a spot node goes: what GCP and Azure give; AWS gives 120 s
-LOST = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.NODE_LOST, FailureKind.WORKER_LOST, FailureKind.PREEMPTED})
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Nodes that a study might run on.
-
-    Attributes:
-        name: For people.
-        types: Kinds of nodes, with how many there may be; those that are always there have ``min_nodes`` as many.
-        max_nodes: How many there may be of all kinds together.
-    """
-
-    name: str
-    types: tuple[NodeType, ...]
-    max_nodes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,21 +134,6 @@ def _option(row: Mapping[str, Any]) -> Option:
     return Option(**{**row, **read, "types": tuple(row["types"])})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """How a forecast is made.
-
-    Attributes:
-        source: The study that was learned from.
-        n_seeds: Simulations of each site, at least 1.
-        spot_loss_day: Share of spot nodes taken away a day, 0 up to 1; None for what their types say, else a default.
-    """
-
-    source: str
-    n_seeds: int = 5
-    spot_loss_day: float | None = None
-
-
 def forecast(spec: StudySpec, learned: Learned, sites: Sequence[Site], ask: Ask) -> Forecast:
     """Simulate a study on every site.
 
@@ -199,7 +157,7 @@ def forecast(spec: StudySpec, learned: Learned, sites: Sequence[Site], ask: Ask)
     if spec.pruner.type in ("pbt", "pbt_replay"):
         plain = replace(plain, pruner=PluginSpec("none"))
         notes.append("population based training is simulated without pauses")
-    study = _Study(plain, learned, ask)
+    study = Planned(plain, learned, ask)
     options = tuple(_simulated(study, site) for site in sites)
     return Forecast(
         study=spec.name,
@@ -211,51 +169,9 @@ def forecast(spec: StudySpec, learned: Learned, sites: Sequence[Site], ask: Ask)
         cost_limit=spec.limits.cost,
         options=options,
         best=_best(options),
-        assumed=_assumed(study, sites),
+        assumed=assumptions(study, sites),
         notes=tuple(notes),
     )
-
-
-class _Study:
-    """What is the same on all sites: how trials go, and in which order they are suggested."""
-
-    def __init__(self, spec: StudySpec, learned: Learned, ask: Ask) -> None:
-        self.spec, self.learned, self.ask = spec, learned, ask
-        self.objective = Replayed(spec, learned)
-        self.base_mib = statistics.median(course.base_mib for course in learned.courses)
-        seeds = [trial_seed(spec.seed, number) for number in range(ask.n_seeds)]
-        drawn = [as_it_went(spec, learned, seed) for seed in seeds]
-        self.as_it_went = drawn[0] is not None
-        self.listed: dict[int, Listed] = {
-            seed: listed or suggested(spec, self.objective, seed) for seed, listed in zip(seeds, drawn, strict=True)
-        }
-
-    def lives_s(self, types: Sequence[NodeType]) -> dict[str, float]:
-        """Mean life of nodes, by type."""
-        return {kind.name: self.learned.losses.node_life_s(kind, self.ask.spot_loss_day) for kind in types}
-
-
-def _assumed(study: _Study, sites: Sequence[Site]) -> dict[str, str]:
-    """What the forecast rests on, in words."""
-    learned, source = study.learned, study.ask.source
-    kinds = {kind.name: kind for site in sites for kind in site.types}
-    told = {"start": f"{learned.ready_s:.1f} s until the first trial begins, as in {source}"}
-    grows = [kind for kind in kinds.values() if kind.min_nodes < kind.max_nodes]
-    if grows:
-        boots = ", ".join(f"{BOOT_S if k.boot_s is None else k.boot_s:g} s for {k.name}" for k in grows)
-        unknown = [kind.name for kind in grows if kind.boot_s is None]
-        told["boot"] = f"{boots} from the request to the first trial"
-        told["boot"] += f" (without a label tuner.io/boot-s: {', '.join(unknown)})" if unknown else ""
-    spots = [kind for kind in kinds.values() if kind.spot]
-    if spots:
-        shares = ", ".join(f"{share_of(kind, study.ask.spot_loss_day):.2g} of {kind.name}" for kind in spots)
-        told["spot"] = f"taken away a day, as a share: {shares}"
-    lost = sum(learned.losses.nodes.values())
-    died = f"{learned.losses.workers} of {learned.losses.attempts} attempts lost their worker"
-    told["failures"] = f"{died} and {lost} {'node was' if lost == 1 else 'nodes were'} lost in {source}: as often here"
-    how = "as in it, in its order" if study.as_it_went else "foretold from it for what the sampler would try"
-    told["trials"] = how
-    return told
 
 
 def _best(options: Sequence[Option]) -> str | None:
@@ -266,77 +182,16 @@ def _best(options: Sequence[Option]) -> str | None:
     return min(safe, key=lambda o: (o.cost.mid if o.cost else 0.0, o.cpus, o.time_s.mid)).site
 
 
-@dataclass(slots=True)
-class _Run:
-    """What one simulation came to."""
-
-    time_s: float
-    cost: float | None
-    trials: int
-    memory: tuple[float, float]
-    cpu: tuple[float, float]
-    utilisation: float
-    lost: int
-    peak_cpus: float
-    reason: str
-
-
-class _Tally(StudyLog):
-    """Keeps sums, no events."""
-
-    def __init__(self) -> None:
-        self.trials = self.lost = 0
-        self.granted_mib = self.used_mib = self.granted_cpu_s = self.used_cpu_s = 0.0
-        self.peak_cpus = 0.0
-        self._cpus: dict[str, float] = {}
-
-    def read(self) -> Sequence[Event]:
-        """Nothing is kept."""
-        return ()
-
-    def append(self, events: Sequence[Event], entries: Sequence[Trial | Attempt]) -> None:
-        """Add up what ended, and which nodes there are."""
-        for event in events:
-            if isinstance(event, NodeJoined):
-                self._cpus[event.node.node_id] = event.node.resources.cpu
-                self.peak_cpus = max(self.peak_cpus, sum(self._cpus.values()))
-            elif isinstance(event, NodeLost):
-                self._cpus.pop(event.node_id, None)
-        for entry in entries:
-            if isinstance(entry, Trial):
-                self.trials += entry.state.finished and entry.failure is None
-            elif isinstance(entry.outcome, Failed):
-                self.lost += entry.outcome.kind in LOST
-            elif entry.outcome is not None and entry.usage is not None:
-                self.granted_mib += entry.grant.memory_mib
-                self.used_mib += entry.usage.whole_memory_mib if entry.grant.memory_mib > 0 else 0.0
-                self.granted_cpu_s += entry.grant.cpu * entry.usage.wall_s
-                self.used_cpu_s += entry.usage.cpu_s
-
-    def received(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
-        """Nobody sends commands."""
-        return ()
-
-    def renew(self) -> None:
-        """There is no lease."""
-
-    def set_model(self, path: str) -> None:
-        """No model is made."""
-
-    def close(self, state: str, reason: str | None = None) -> None:
-        """Nothing is held."""
-
-
-def _simulated(study: _Study, site: Site) -> Option:
+def _simulated(study: Planned, site: Site) -> Option:
     spec, seeds = study.spec, tuple(study.listed)
-    runs = [_run(study, spec, site, seed) for seed in seeds]
+    runs = [simulate(study, spec, site, seed) for seed in seeds]
     ends: dict[str, int] = {}
     for run in runs:
         ends[run.reason] = ends.get(run.reason, 0) + 1
     needs_s = needs_cost = None
     if ends.keys() & {"time", "cost"} and spec.limits.trials != MOST_TRIALS:
         free = replace(spec, limits=replace(spec.limits, time_s=None, cost=None))
-        whole = [_run(study, free, site, seed) for seed in seeds]
+        whole = [simulate(study, free, site, seed) for seed in seeds]
         needs_s, needs_cost = Range.of([run.time_s for run in whole]), _cost(whole)
     granted, used = (sum(run.memory[i] for run in runs) for i in (0, 1))
     granted_s, used_s = (sum(run.cpu[i] for run in runs) for i in (0, 1))
@@ -369,47 +224,6 @@ def _cpus(site: Site) -> float:
     return cpus
 
 
-def _cost(runs: Sequence[_Run]) -> Range | None:
+def _cost(runs: Sequence[Outcome]) -> Range | None:
     costs = [run.cost for run in runs if run.cost is not None]
     return Range.of(costs) if costs else None
-
-
-def _run(study: _Study, spec: StudySpec, site: Site, seed: int) -> _Run:
-    spec, learned = replace(spec, seed=seed), study.learned
-    pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
-    core, log = Scheduler(spec, pruner), _Tally()
-    there = sum(kind.min_nodes for kind in site.types)
-    ready_s = learned.ready_s if there else 0.0  # the boot of nodes that come later has it in it
-    cluster = Simulated(
-        node_types=site.types,
-        max_nodes=site.max_nodes,
-        seed=seed,
-        start_s=ready_s,
-        start_delay_s=learned.start_s,
-        base_memory_mib=study.base_mib,
-        lives_s=study.lives_s(site.types),
-        notice_s=NOTICE_S,
-        faults=Faults(worker_life_s=learned.losses.worker_life_s),
-    )
-    cluster.open(spec, study.objective, Path())
-    closed = Engine(core, study.listed[seed], cluster, log).run([StudyOpened(0.0, spec)])
-    book = cluster.accounts
-    for kind in site.types:
-        book.was_up(kind.resources, kind.min_nodes * ready_s)
-        book.pay(kind, kind.min_nodes * ready_s)
-    cost: float | None = None
-    if all(kind.price_h is not None for kind in site.types):
-        cost = book.spent
-    elif spec.prices is not None:
-        cost = core.progress.cost
-    return _Run(
-        time_s=cluster.now_s(),
-        cost=cost,
-        trials=log.trials,
-        memory=(log.granted_mib, log.used_mib),
-        cpu=(log.granted_cpu_s, log.used_cpu_s),
-        utilisation=book.utilisation,
-        lost=log.lost,
-        peak_cpus=log.peak_cpus,
-        reason=closed.reason if closed is not None else "",
-    )

@@ -94,6 +94,11 @@ class Likeness:
             self._value.difference(row, index),
         )
 
+    @property
+    def uncertainty(self) -> float:
+        """Standard error of the logarithm of durations on average: how far all of them together may be off."""
+        return self._wall.error
+
     def _distance(self, row: Sequence[float], other: Sequence[float]) -> float:
         """Squared, of what matters for duration or value most."""
         return sum(w * (a - b) ** 2 for w, a, b in zip(self._weights, row, other, strict=True))
@@ -109,13 +114,14 @@ class _Function:
     def __init__(self, rows: Sequence[list[float]], known: Sequence[int], targets: Sequence[float]) -> None:
         width = len(rows[0]) if rows else 0
         self.relevance: Sequence[float] = [0.0] * width
-        self._trust, self._foretold = 0.0, dict[int, float]()
-        if len(known) < FEWEST or not width:
+        self._trust, self._foretold, self.error = 0.0, dict[int, float](), 0.0
+        if len(known) < 2:
             return
         self._targets = [targets[i] for i in known]
         mean = sum(self._targets) / len(known)
         spread = sum((target - mean) ** 2 for target in self._targets)
-        if spread <= 1e-12 * len(known):
+        self.error = math.sqrt(spread / (len(known) - 1) / len(known))
+        if len(known) < FEWEST or not width or spread <= 1e-12 * len(known):
             return
         self._process, self._low, self._high = GaussianProcess(width), min(self._targets), max(self._targets)
         scale = self._scale = math.sqrt(spread / len(known))
@@ -123,6 +129,7 @@ class _Function:
         self._process.fit([rows[i] for i in known], [(target - mean) / scale for target in self._targets])
         errors = [error * scale for error in self._process.left_out()]
         self._trust = max(0.0, 1.0 - sum(error * error for error in errors) / spread)
+        self.error *= math.sqrt(1.0 - self._trust)
         self._foretold = {i: self._within(t - e) for i, t, e in zip(known, self._targets, errors, strict=True)}
         self.relevance = [self._trust * w for w in self._process.relevance]
 

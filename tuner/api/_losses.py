@@ -10,7 +10,7 @@ from tuner.core.events import Event, NodeJoined, NodeLost
 from tuner.resources import NodeType
 from tuner.trial import Attempt, Failed, FailureKind
 
-__all__ = ["SPOT_LOSS_DAY", "Losses", "life_of_share_s", "losses_of"]
+__all__ = ["SPOT_LOSS_DAY", "Losses", "life_of_share_s", "losses_of", "share_of"]
 
 DAY_S = 86400.0
 SPOT_LOSS_DAY = 0.15

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from tuner import plugins
 from tuner.api._courses import Course, Learned
@@ -23,6 +25,7 @@ __all__ = ["Listed", "Replayed", "as_it_went", "suggested"]
 
 SCATTER_S = 0.1  # of times, relative: the same trial again never takes just as long
 SCATTER_MIB = 0.03  # of memory
+AGAIN = 0.05  # by which all times together differ when the same study is run again, relative
 WHOLE = 20  # courses that may stand for a whole study, when they are half as many as it has trials
 BLIND = frozenset(
     {"random", "qmc", "grid", "brute_force"}
@@ -99,6 +102,17 @@ class Replayed(Objective):
             self._same.setdefault(_key(course.params), []).append(index)
         self._likeness = Likeness(spec.space, [self._measured(index) for index in range(len(learned.courses))])
         self._found: dict[tuple[str, int], Like] = {}
+        self._pace = 1.0
+
+    def paced(self, deviation: float) -> Self:
+        """The same with all times longer or shorter, as it may be that those which ran were not the usual ones.
+
+        Args:
+            deviation: By how many standard errors of what they take on average.
+        """
+        other = copy.copy(self)
+        other._pace = math.exp(deviation * math.hypot(self._likeness.uncertainty, AGAIN))
+        return other
 
     def run(self, params: Params, context: Context) -> float:
         """There is nothing to run."""
@@ -108,7 +122,8 @@ class Replayed(Objective):
         """See ``tuner.executors.simulated.Simulates``."""
         like, chance = self._like(params, seed), random.Random(seed)
         course, whole = self._courses[like.index], self._wholes[like.index]
-        slower = max(1.0, course.busy / max(grant.cpu, 0.1)) * math.exp(chance.gauss(0.0, SCATTER_S)) * like.slower
+        slower = max(1.0, course.busy / max(grant.cpu, 0.1)) * math.exp(chance.gauss(0.0, SCATTER_S))
+        slower *= like.slower * self._pace
         peak_mib = course.peak_mib * math.exp(chance.gauss(0.0, SCATTER_MIB)) * like.larger
         rows = (
             (delay_s * slower, step, self._moved(values, like))

@@ -1,0 +1,54 @@
+"""What a forecast rests on, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner.api._losses import Losses, share_of
+from tuner.api._simulating import Planned, Site
+from tuner.executors._sim_nodes import BOOT_S
+from tuner.resources import NodeType
+
+__all__ = ["assumptions"]
+
+
+def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
+    """What the forecast rests on, in words."""
+    learned, source = study.learned, study.ask.source
+    kinds = {kind.name: kind for site in sites for kind in site.types}
+    told = {"start": f"{learned.ready_s:.1f} s until the first trial begins, as in {source}"}
+    grows = [kind for kind in kinds.values() if kind.min_nodes < kind.max_nodes]
+    if grows:
+        boots = ", ".join(f"{BOOT_S if k.boot_s is None else k.boot_s:g} s for {k.name}" for k in grows)
+        told["boot"] = f"{boots}, from the request to the first trial"
+        unknown = [kind.name for kind in grows if kind.boot_s is None]
+        told["boot"] += f" (without label tuner.io/boot-s: {', '.join(unknown)})" if unknown else ""
+    spots = [kind for kind in kinds.values() if kind.spot]
+    if spots:
+        told["spot"] = ", ".join(_spot(kind, study) for kind in spots)
+    told["failures"] = _failures(learned.losses, source)
+    who = study.spec.sampler.type
+    told["trials"] = (
+        f"as in {source}, in its order" if study.as_it_went else f"what {who} would try, foretold from {source}"
+    )
+    if study.spec.prices is not None or any(kind.price_h is not None for kind in kinds.values()):
+        told["cost"] = "in the currency of the prices; a node costs from its request to its end, busy or not"
+    return told
+
+
+def _spot(kind: NodeType, study: Planned) -> str:
+    """How often nodes of a spot type go, and who says so."""
+    chosen = study.ask.spot_loss_day
+    who = "--spot-loss" if chosen is not None else "default" if kind.spot_loss_day is None else "its label"
+    seen = study.learned.losses.nodes.get(kind.name, 0)
+    told = f"{100 * share_of(kind, chosen):.3g}% of {kind.name} nodes are taken away a day ({who})"
+    return told + (f", and {seen} lost in {study.ask.source} counted" if seen else "")
+
+
+def _failures(losses: Losses, source: str) -> str:
+    """What was lost in the study that was learned from."""
+    n_nodes = sum(losses.nodes.values())
+    if not losses.workers and not n_nodes:
+        return f"no worker or node is lost, as in {source}"
+    workers = f"{losses.workers} of {losses.attempts} attempts lost their worker"
+    return f"as often as in {source}: {workers}, nodes lost: {n_nodes}"
