@@ -22,7 +22,7 @@ from tuner.core.asking import Asking
 from tuner.core.events import CommandReceived, Event, Informed, NodeJoined, Reported, Suggested, TimerFired
 from tuner.core.ports import Executor, Sampler, StudyLog, Suggestion
 from tuner.core.scheduler import Scheduler
-from tuner.errors import NoNodeFits
+from tuner.errors import NoNodeFits, PluginFailed
 from tuner.trial import Attempt, Trial
 
 __all__ = ["Engine", "OnCommit", "replay"]
@@ -154,8 +154,13 @@ class Engine:
     def _turn(self, batch: list[Event]) -> Close | None:
         actions: list[Action] = []
         lessons: list[_Lesson] = []
-        for event in batch:
-            made = self._core.handle(event)
+        for index, event in enumerate(batch):
+            try:
+                made = self._core.handle(event)
+            except PluginFailed:  # somebody's pruner: what had happened before is kept
+                if index:
+                    self._log.append(batch[:index], [action.entry for action in actions if type(action) is Record])
+                raise
             actions.extend(made)
             _learn(self._core, self._sampler, event, made, lessons)
         entries = [action.entry for action in actions if type(action) is Record]
@@ -199,7 +204,7 @@ class Engine:
         elif isinstance(action, Discard):
             self._executor.discard(action.checkpoints)
         elif isinstance(action, Scale):
-            self._executor.scale(action.bundles)
+            self._executor.scale(action.bundles, action.types)
         return action if isinstance(action, Close) else None
 
     def _gather(self) -> list[Event]:

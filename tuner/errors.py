@@ -8,6 +8,7 @@ The tree::
       DataError             a table or a column cannot be used
       ObjectiveError        what is to be trained cannot be found or used
       PluginNotFound        no sampler, pruner, executor, ... of that name
+      PluginFailed          a sampler or pruner that is not tuner's own raised, or gave what it must not
       StudyNotFound, StudyExists
       StoreError            StoreUnreachable, StoreLocked, StoreFenced, StoreCorrupt
       ExecutorError         ClusterUnreachable, NoNodeFits
@@ -23,7 +24,11 @@ traceback, and exits with 2. A trial's failure is never one of these: it is data
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
 
 __all__ = [
     "ClusterUnreachable",
@@ -33,6 +38,7 @@ __all__ = [
     "InvalidTransition",
     "NoNodeFits",
     "ObjectiveError",
+    "PluginFailed",
     "PluginNotFound",
     "RegistryError",
     "SearchSpaceError",
@@ -46,6 +52,7 @@ __all__ = [
     "SweepError",
     "TrialPruned",
     "TunerError",
+    "blamed",
     "closest",
 ]
 
@@ -143,6 +150,79 @@ class PluginNotFound(TunerError):
         self.closest = near
         hint = f"did you mean {near!r}?" if near else None
         super().__init__(f"there is no {kind} called {name!r}; there are: {', '.join(self.known)}", hint=hint)
+
+
+class PluginFailed(TunerError):
+    """A sampler or pruner that is not tuner's own raised, or gave what it must not: its author's to mend.
+
+    Args:
+        kind: ``sampler`` or ``pruner``.
+        name: Its import path.
+        said: What went wrong, with the method and the line where these are known.
+        hint: What to do; None for what helps a study that runs.
+    """
+
+    def __init__(self, kind: str, name: str, said: str, *, hint: str | None = None) -> None:
+        self.kind, self.name = kind, name
+        hint = hint or f"mend it and `tuner resume` the study, or take another {kind}; what has finished is kept"
+        super().__init__(f"the {kind} {name} {said}", hint=hint)
+
+
+@contextmanager
+def blamed(kind: str, name: str, owner: type, when: str = "") -> Iterator[None]:
+    """Turn what an outsider's class raises into ``PluginFailed``: it says the method, the line and the message.
+
+    Args:
+        kind: ``sampler`` or ``pruner``.
+        name: The class's import path.
+        owner: The class.
+        when: What it was called for, for example ``for trial 3``.
+
+    Raises:
+        PluginFailed: It raised something else than a ``TunerError``, which says by itself what was wrong.
+    """
+    try:
+        yield
+    except TunerError:
+        raise
+    except Exception as error:
+        method, where = _origin(error.__traceback__, owner)
+        at = " ".join(part for part in (f"in {method}" if method else "", when, f"({where})" if where else "") if part)
+        hint = None
+        if isinstance(error, ImportError):
+            hint = (
+                f"install what it needs and `tuner resume` the study, or take another {kind}; what has finished is kept"
+            )
+        said = f"raised {type(error).__name__}{' ' if at else ''}{at}: {error}"
+        raise PluginFailed(kind, name, said, hint=hint) from error
+
+
+def _origin(trace: TracebackType | None, owner: type) -> tuple[str | None, str | None]:
+    """The owner's method that was called, and the last line that is neither ours nor a library's."""
+    method = where = in_module = None
+    module = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if method is None and isinstance(trace.tb_frame.f_locals.get("self"), owner):
+            method = code.co_name
+        if _is_a_users(code.co_filename):
+            where = f"{_short(code.co_filename)}:{trace.tb_lineno}"
+        elif code.co_filename == module:
+            in_module = f"{_short(code.co_filename)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return method, where or in_module
+
+
+def _is_a_users(file: str) -> bool:
+    path = Path(file)
+    ours, installed = Path(__file__).parent, {"site-packages", "dist-packages"}
+    standard = Path(difflib.__file__).parent
+    return not (file.startswith("<") or ours in path.parents or standard in path.parents or installed & set(path.parts))
+
+
+def _short(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 class StudyNotFound(TunerError):

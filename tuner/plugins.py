@@ -16,7 +16,7 @@ from types import ModuleType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tuner.core import ports
-from tuner.errors import PluginNotFound, SweepError, closest
+from tuner.errors import PluginFailed, PluginNotFound, SweepError, blamed, closest
 from tuner.study import PluginSpec
 
 __all__ = ["build", "load", "names"]
@@ -96,11 +96,18 @@ def _outsider(kind: str, name: str, port: type) -> type[Any]:
             f"{kind} {name!r} is no {kind}",
             path=f"{kind}.type",
             expected=f"a subclass of tuner.core.ports.{port.__name__}",
+            hint=f"write {{type: optuna, class: {name!r}}} for one of Optuna's kind" if _is_optunas(found) else None,
         )
     if inspect.isabstract(found):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise SweepError(f"{kind} {name!r} is not complete: it lacks {missing}", path=f"{kind}.type")
     return found
+
+
+def _is_optunas(found: object) -> bool:
+    """Whether it is a sampler or pruner as Optuna has them; Optuna need not be imported to say so."""
+    bases = {(base.__module__.partition(".")[0], base.__name__) for base in getattr(found, "__mro__", ())}
+    return bool(bases & {("optuna", "BaseSampler"), ("optuna", "BasePruner")})
 
 
 def build(kind: str, spec: PluginSpec, *arguments: Any) -> Any:
@@ -123,13 +130,34 @@ def build(kind: str, spec: PluginSpec, *arguments: Any) -> Any:
         if p.default is p.empty and p.name not in spec.options:
             raise SweepError(f"{kind} {spec.type!r} needs the option {p.name!r}", path=f"{kind}.{p.name}")
     _check_types(kind, spec, found)
-    inner = _inner(kind, spec, found, arguments)
+    given = {**spec.options, **_inner(kind, spec, found, arguments)}
     try:
-        return found(*arguments, **{**spec.options, **inner})
+        if ":" in spec.type and kind in _GUARDS:
+            return _guarded(kind, spec.type, found, arguments, given)
+        return found(*arguments, **given)
     except (ValueError, TypeError) as error:
         raise SweepError(
             f"{kind} {spec.type!r} refuses its options: {error}", path=kind, got=dict(spec.options)
         ) from error
+
+
+_GUARDS = {"sampler": "tuner.samplers._outsider", "pruner": "tuner.pruners._outsider"}
+
+
+def _guarded(kind: str, name: str, found: type[Any], arguments: Sequence[Any], given: Mapping[str, Any]) -> Any:
+    """An outsider's sampler or pruner behind a guard: what it does wrong is said to be its own fault.
+
+    Raises:
+        SweepError: Its constructor raised.
+    """
+    try:
+        with blamed(kind, name, found):
+            built = found(*arguments, **given)
+    except PluginFailed as error:
+        if isinstance(error.__cause__, ValueError | TypeError):
+            raise error.__cause__ from None
+        raise SweepError(error.message, path=f"{kind}.type", hint="mend it, or take another") from error.__cause__
+    return importlib.import_module(_GUARDS[kind]).Outsider(built, name, *arguments)
 
 
 def _check_names(kind: str, spec: PluginSpec, known: Sequence[str]) -> None:

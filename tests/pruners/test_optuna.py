@@ -7,7 +7,7 @@ import pytest
 
 from tests.pruners.oracle import Oracle
 from tuner import plugins
-from tuner.errors import SweepError, TunerError
+from tuner.errors import PluginFailed, SweepError
 from tuner.study import Metric, PluginSpec
 from tuner.testing.pruners import run_course
 
@@ -75,7 +75,9 @@ def test_a_pruner_may_read_the_study_and_write_attributes():
 
 
 def test_one_that_raises_is_named_with_trial_and_step():
-    with pytest.raises(TunerError, match="Broken raised ZeroDivisionError on trial 4 at step 7: a bad day"):
+    with pytest.raises(
+        PluginFailed, match=r"Broken raised ZeroDivisionError in prune for trial 4 at step 7 \(tests/\S+\): a bad day"
+    ):
         build(f"{__name__}:Broken").judge(4, 7, 0.5)
 
 

@@ -1,5 +1,6 @@
 """Any Optuna sampler by its import path."""
 
+import importlib.util
 from typing import Any
 
 import optuna
@@ -7,7 +8,7 @@ import pytest
 
 from tuner import plugins
 from tuner.core.ports import Problem
-from tuner.errors import SweepError, TunerError
+from tuner.errors import PluginFailed, SweepError
 from tuner.space import Categorical, Float, Int, SearchSpace
 from tuner.study import Constraint, Metric, PluginSpec
 from tuner.testing.samplers import MIXED, SamplerTestCase, earlier, finished
@@ -173,11 +174,72 @@ class Forgetful(optuna.samplers.RandomSampler):
 def test_what_the_class_raises_is_said_to_be_its_fault(monkeypatch):
     monkeypatch.setattr(optuna.samplers, "Lacking", Lacking, raising=False)
     monkeypatch.setattr(optuna.samplers, "Forgetful", Forgetful, raising=False)
-    with pytest.raises(
-        TunerError, match=r"optuna.samplers:Lacking cannot import what it needs: No module named 'torch'"
-    ):
+    said = r"Lacking raised ModuleNotFoundError in sample_independent for trial 0 \(tests/\S+:\d+\): No module named 'torch'"
+    with pytest.raises(PluginFailed, match=said) as caught:
         build(**{"class": "optuna.samplers:Lacking"}).ask(0, 1)
+    assert "install what it needs" in str(caught.value)
     sampler = build(**{"class": "optuna.samplers:Forgetful"})
     (suggestion,) = sampler.ask(0, 1)
-    with pytest.raises(TunerError, match=r"optuna.samplers:Forgetful raised KeyError as it was told of trial 0"):
+    with pytest.raises(
+        PluginFailed, match=r"Forgetful raised KeyError in after_trial as trial 0 ended \(tests/\S+\): 'lost'"
+    ):
         sampler.tell([finished(0, suggestion.params)])
+
+
+class Stray(optuna.samplers.RandomSampler):
+    """Chooses what is no choice."""
+
+    def sample_independent(self, *arguments: Any) -> Any:
+        return "purple"
+
+
+def test_what_the_class_chooses_beside_the_space_is_said_to_be_its_fault(monkeypatch):
+    monkeypatch.setattr(optuna.samplers, "Stray", Stray, raising=False)
+    space = SearchSpace({"kind": Categorical(["a", "b"])})
+    with pytest.raises(
+        PluginFailed, match=r"optuna.samplers:Stray gave trial 0 kind: value out of range, got 'purple'"
+    ):
+        build(space, **{"class": "optuna.samplers:Stray"}).ask(0, 1)
+
+
+class Holding(optuna.samplers.RandomSampler):
+    """Holds a sampler that needs torch."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.inner = optuna.samplers.GPSampler(seed=seed)
+
+
+class Unprepared(optuna.samplers.RandomSampler):
+    def __init__(self, seed: int | None = None) -> None:
+        raise ImportError("Tried to import 'botorch' but failed. Actual error: No module named 'botorch'.")
+
+
+class Clumsy(optuna.samplers.RandomSampler):
+    def __init__(self, seed: int | None = None) -> None:
+        self.table = dict[str, int]()["table"]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize(
+    ("name", "says", "hint"),
+    [
+        (
+            "GPSampler",
+            "GPSampler can suggest nothing here: it needs torch, which is not installed",
+            "pip install torch; or",
+        ),
+        ("Holding", "Holding can suggest nothing here: it needs torch", "`sampler: gp`"),
+        ("Unprepared", "Unprepared cannot be built here: Tried to import 'botorch'", "pip install botorch"),
+        ("Clumsy", r"Clumsy raised KeyError in __init__ \(tests/\S+:\d+\): 'table'", "mend it"),
+    ],
+)
+def test_a_class_that_cannot_suggest_here_is_refused_before_anything_runs(name, says, hint, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
+    for one in (Holding, Unprepared, Clumsy):
+        monkeypatch.setattr(optuna.samplers, one.__name__, one, raising=False)
+    with pytest.raises(SweepError, match=says) as caught:
+        build(**{"class": f"optuna.samplers:{name}"})
+    assert caught.value.path == "sampler.class"
+    assert hint in (caught.value.hint or "")

@@ -139,7 +139,9 @@ def run(objective: Trainable, *, space: Any = None, metric: Any = None, **argume
         The study: ``best_trial``, ``best_params``, ``best_value``, ``trials``, ``model``, ``to_dataframe()``.
 
     Raises:
-        TunerError: Something that the caller must mend; nothing was written then.
+        PluginFailed: A sampler or pruner class of the caller's raised. The study is FAILED, keeps what has finished, and can
+            be resumed.
+        TunerError: Something else that the caller must mend; nothing was written then.
     """
     _check_names(arguments, [*RunArguments.__annotations__, "space", "metric"])
     if _is_file(objective):
@@ -161,7 +163,7 @@ def run(objective: Trainable, *, space: Any = None, metric: Any = None, **argume
         **rest,
     )
     sweep = Sweep(spec=spec, text=to_yaml(spec))
-    return run_sweep(sweep, _options(arguments), arguments.get("observer"), built)
+    return _whole(run_sweep(sweep, _options(arguments), arguments.get("observer"), built))
 
 
 def resume(
@@ -177,10 +179,18 @@ def resume(
     Raises:
         StudyNotFound: There is no such study.
         StoreLocked: A living driver runs it.
+        PluginFailed: As for ``run``.
     """
     _check_names(arguments, ResumeArguments.__annotations__)
     built = _objective(objective)[1] if objective is not None else None
-    return resume_study(name, _options(arguments, with_limits=True), arguments.get("observer"), built)
+    return _whole(resume_study(name, _options(arguments, with_limits=True), arguments.get("observer"), built))
+
+
+def _whole(study: Study) -> Study:
+    """The study, unless something of the caller's broke it off, which is raised."""
+    if study.error is not None:
+        raise study.error
+    return study
 
 
 def _check_names(arguments: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -207,7 +217,7 @@ def _run_file(path: str | Path, space: Any, metric: Any, arguments: RunArguments
         if arguments.get(key) is not None
     }
     overrides |= {key: arguments[key] for key in _SPEC if arguments.get(key) is not None}  # type: ignore[literal-required]
-    return run_sweep(load(path, overrides), _options(arguments), arguments.get("observer"))
+    return _whole(run_sweep(load(path, overrides), _options(arguments), arguments.get("observer")))
 
 
 def _objective(objective: Trainable) -> tuple[PluginSpec, Objective | None]:

@@ -27,7 +27,7 @@ from tuner.core.events import Event, Informed, StudyOpened, StudyResumed
 from tuner.core.ports import Executor, FinalModel, Objective, Pruner, Sampler, Store, StudyLog
 from tuner.core.scheduler import Scheduler
 from tuner.engine import Engine, replay
-from tuner.errors import DataError, NoNodeFits, ObjectiveError, StudyExists, SweepError
+from tuner.errors import DataError, NoNodeFits, ObjectiveError, PluginFailed, StudyExists, SweepError
 from tuner.study import Limits, PluginSpec, StudySpec
 from tuner.sweep import Sweep, known_types
 from tuner.trial import Attempt, Trial
@@ -209,6 +209,9 @@ class _Run:
             with Interrupts(engine.request, active=signals):
                 closed = engine.run(first)
             study = self._concluded(closed, signals=signals)
+        except PluginFailed as error:
+            self._log.close("FAILED", error.message)
+            study = Study(self._name, self._url, error=error)
         except BaseException as error:
             # Also KeyboardInterrupt: the log says how far it came, and anybody may resume it.
             self._log.close("INTERRUPTED", f"the driver failed: {type(error).__name__}" if str(error) else None)

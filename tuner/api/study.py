@@ -31,12 +31,19 @@ class Study:
         model: The saved model of the run that made this object; None when it made none (see ``model_path``).
         model_error: Why no model could be made although one should have been; None when all is well.
         nodes: How the nodes did for the run that made this object; empty when none did.
+        error: What of the caller's broke off the run that made this object, as a sampler class; None when nothing did.
     """
 
     def __init__(
-        self, name: str, store: str, *, model: FinalModel | None = None, model_error: str | None = None
+        self,
+        name: str,
+        store: str,
+        *,
+        model: FinalModel | None = None,
+        model_error: str | None = None,
+        error: TunerError | None = None,
     ) -> None:
-        self.name, self.store, self.model, self.model_error = name, store, model, model_error
+        self.name, self.store, self.model, self.model_error, self.error = name, store, model, model_error, error
         self.nodes: Sequence[NodeStanding] = ()
         self._info: StudyInfo | None = None
         self._trials: list[Trial] | None = None

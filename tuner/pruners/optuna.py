@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState as OptunaState
 
 from tuner.core.ports import Pruner, Verdict
-from tuner.errors import SweepError, TunerError, closest
+from tuner.errors import PluginFailed, SweepError, blamed, closest
 from tuner.pruners._storage import ReportStorage
 from tuner.study import Metric
 from tuner.trial import Trial, TrialState
@@ -65,19 +65,14 @@ class OptunaClassPruner(Pruner):
         """Ask the Optuna pruner.
 
         Raises:
-            TunerError: It raised.
+            PluginFailed: It raised.
         """
         if not math.isfinite(value):
             return None
         row = self._storage.row(trial)
         row.intermediate_values[step] = value
-        try:
+        with blamed("pruner", self._path, type(self._pruner), f"for trial {trial} at step {step}"):
             stops = self._pruner.prune(self._study, row)
-        except Exception as error:
-            raise TunerError(
-                f"the pruner {self._path} raised {type(error).__name__} on trial {trial} at step {step}: {error}",
-                hint="mend it, or take another pruner",
-            ) from error
         if stops:
             return Verdict("stop", f"{self._path} stops it at step {step} with {value:.6g}", step=step)
         if self.explains:
@@ -109,11 +104,14 @@ def _built(options: dict[str, Any], path: str) -> BasePruner:
         if isinstance(value, dict) and "class" in value:
             given[name] = _built(value, f"{path}.{name}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), blamed("pruner", str(options.get("class")), found):
             warnings.simplefilter("ignore", ExperimentalWarning)
             pruner: BasePruner = found(**given)
-    except (TypeError, ValueError) as error:
-        raise SweepError(f"{found.__qualname__} refuses its options: {error}", path=path, got=given) from error
+    except PluginFailed as error:
+        cause = error.__cause__
+        if isinstance(cause, TypeError | ValueError):
+            raise SweepError(f"{found.__qualname__} refuses its options: {cause}", path=path, got=given) from cause
+        raise SweepError(error.message, path=f"{path}.class", hint="mend it, or take another") from cause
     return pruner
 
 

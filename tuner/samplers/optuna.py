@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
 
 from tuner.core.ports import Problem, Suggestion
-from tuner.errors import SweepError, TunerError, closest
-from tuner.samplers._optuna import OptunaAdapter
+from tuner.errors import PluginFailed, SweepError, blamed, closest
+from tuner.samplers._optuna import OptunaAdapter, quiet
+from tuner.samplers._outsider import misfit
+from tuner.study import trial_seed
 from tuner.trial import Trial
 
 __all__ = ["OptunaClassSampler"]
@@ -62,45 +67,91 @@ class OptunaClassSampler(OptunaAdapter):
             sampler: BaseSampler = found(**options, seed=seed) if seeded else found(**options)
             return sampler
 
-        self._path = path
-        super().__init__(problem, make, reseeded=reseed)
+        self._path, self._class = str(path), found
+        first = [_built(lambda: make(trial_seed(problem.seed, -1)), str(path), found)]
+        super().__init__(problem, lambda seed: first.pop() if first else make(seed), reseeded=reseed)
 
     def ask(self, first: int, count: int) -> Sequence[Suggestion]:
         """Suggestions of the class.
 
         Raises:
             SearchSpaceError: Next to everything is forbidden.
-            TunerError: The class raised.
+            PluginFailed: The class raised, or chose what is not in the space.
         """
-        with self._named(f"as it was asked for trial {first}"):
-            return super().ask(first, count)
+        with blamed("sampler", self._path, self._class, f"for trial {first}"):
+            found = super().ask(first, count)
+        for number, suggestion in enumerate(found, first):
+            wrong = misfit(self._space, suggestion.params)
+            if wrong:
+                raise PluginFailed("sampler", self._path, f"gave trial {number} {wrong}")
+        return found
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell the class of finished trials.
 
         Raises:
-            TunerError: The class raised.
+            PluginFailed: The class raised.
         """
-        with self._named(f"as it was told of trial {trials[0].number}" if trials else ""):
+        with blamed("sampler", self._path, self._class, f"as trial {trials[0].number} ended" if trials else ""):
             super().tell(trials)
 
-    @contextmanager
-    def _named(self, when: str) -> Iterator[None]:
-        """What the class raises is its fault, and said to be."""
-        try:
-            yield
-        except TunerError:
-            raise
-        except ImportError as error:
-            raise TunerError(
-                f"the sampler {self._path} cannot import what it needs: {error}",
-                hint="install that and `tuner resume` the study, or take another sampler",
-            ) from error
-        except Exception as error:
-            raise TunerError(
-                f"the sampler {self._path} raised {type(error).__name__} {when}: {error}",
-                hint="mend it and `tuner resume` the study, or take another sampler",
-            ) from error
+
+def _built(make: Callable[[], BaseSampler], path: str, found: type[Any]) -> BaseSampler:
+    """The first one, once it is clear that it can suggest, as far as that can be known before it does.
+
+    Raises:
+        SweepError: Its constructor raised, or a library that it needs is not installed.
+    """
+    try:
+        with quiet(), blamed("sampler", path, found):
+            sampler = make()
+            lacks = _lacking(sampler)
+    except PluginFailed as error:
+        cause = error.__cause__
+        if isinstance(cause, ImportError):
+            raise SweepError(
+                f"{path} cannot be built here: {cause}", path="sampler.class", hint=_installing(cause)
+            ) from cause
+        if isinstance(cause, ValueError | TypeError | OptunaError):
+            raise SweepError(f"{found.__qualname__} refuses its options: {cause}", path="sampler") from cause
+        raise SweepError(error.message, path="sampler.class", hint="mend it, or take another") from cause
+    if lacks:
+        raise SweepError(
+            f"{path} can suggest nothing here: it needs {lacks}, which is not installed",
+            path="sampler.class",
+            hint=_install(lacks),
+        )
+    return sampler
+
+
+def _lacking(sampler: BaseSampler) -> str | None:
+    """A library that is not installed, though the sampler, or one that it holds, imports it as soon as it suggests.
+
+    Optuna stands placeholders in the modules of such samplers, ``_LazyImport("torch")``.
+    """
+    modules = [sys.modules[base.__module__] for base in type(sampler).__mro__ if base.__module__ in sys.modules]
+    for module in modules:
+        for value in list(vars(module).values()):
+            if type(value).__name__ == "_LazyImport":
+                library = str(value.__name__).partition(".")[0]
+                if importlib.util.find_spec(library) is None:
+                    return library
+    held = [value for value in vars(sampler).values() if isinstance(value, BaseSampler)]
+    return next((lacks for lacks in map(_lacking, held) if lacks), None)
+
+
+def _install(library: str) -> str:
+    named = f"pip install {library.replace('_', '-')}"
+    if library in ("torch", "botorch", "gpytorch"):
+        return f"{named}; or take `sampler: gp`, a Gaussian process of tuner's own that does without"
+    return f"{named}, or take another sampler"
+
+
+def _installing(error: ImportError) -> str | None:
+    """What to install, as far as the error says what is missing."""
+    found = re.search(r"No module named '([^'.]+)|Tried to import '([^'.]+)", str(error))
+    library = (error.name or "").partition(".")[0] or (found and (found[1] or found[2]))
+    return _install(library) if library else None
 
 
 def _imported(path: object) -> type[Any]:
@@ -111,6 +162,13 @@ def _imported(path: object) -> type[Any]:
     found: Any
     try:
         found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+    except ImportError as error:
+        own = (error.name or "").partition(".")[0] == module.partition(".")[0]
+        library = module.partition(".")[0].replace("_", "-")
+        hint = f"is {module} beside the sweep file? If it is a library: pip install {library}" if own else None
+        raise SweepError(
+            f"{path!r} cannot be imported: {error}", path="sampler.class", hint=hint or _installing(error)
+        ) from error
     except Exception as error:  # the module may raise anything while it is imported
         raise SweepError(
             f"{path!r} cannot be imported: {type(error).__name__}: {error}", path="sampler.class", expected=expected
