@@ -15,7 +15,7 @@ from tuner.api._losses import Losses, losses_of
 from tuner.api._replayed import Replayed, as_it_went, suggested
 from tuner.api.options import RunOptions
 from tuner.api.plan import PlanOptions, compare_forecast, plan, sites_of_nodes, sites_of_types
-from tuner.api.stores import open_store
+from tuner.api.stores import open_store, store_folder
 from tuner.cli._planned import _by, forecast_document, planned
 from tuner.core.events import Event, NodeJoined, NodeLost, Started
 from tuner.dashboard import text
@@ -138,7 +138,8 @@ class TestWhatTrialsWillBe:
         what = learned(*spread())  # the loss rises with x
         tpe, blind = (replace(SPEC, sampler=PluginSpec(name)) for name in ("tpe", "random"))
         late = [
-            [params["x"] for params in suggested(spec, Replayed(spec, what), 1)._params[30:]] for spec in (tpe, blind)
+            [float(str(params["x"])) for params in suggested(spec, Replayed(spec, what), 1)._params[30:]]
+            for spec in (tpe, blind)
         ]
         assert sum(late[0]) / len(late[0]) < 0.3 < 0.4 < sum(late[1]) / len(late[1])
 
@@ -146,7 +147,7 @@ class TestWhatTrialsWillBe:
         spec = replace(SPEC, sampler=PluginSpec("tpe"))
         listed = as_it_went(spec, learned(*spread(60)), 0)
         assert listed is not None
-        xs = [float(suggestion.params["x"]) for suggestion in listed.ask(0, 60)]  # type: ignore[arg-type]
+        xs = [float(str(suggestion.params["x"])) for suggestion in listed.ask(0, 60)]
         assert sum(xs[:20]) / 20 < 0.25
         assert sum(xs[40:]) / 20 > 0.75
         assert as_it_went(spec, learned(*spread(20)), 0) is None
@@ -302,19 +303,15 @@ class TestAssumptions:
         assert told["start"].startswith("4.2 s until the first trial begins")
         assert "30 s for a, 60 s for b" in told["boot"]
         assert told["boot"].endswith("(without label tuner.io/boot-s: b)")
-        assert told["spot"] == "15% of b nodes are taken away a day (default)"
+        assert told["spot"] == "taken away a day: 15% of b (default)"
         assert told["failures"] == "no worker or node is lost, as in pilot"
 
     def test_who_says_how_often_spot_nodes_go_is_told(self):
         kind = NodeType("b", NODE, 2, spot=True, spot_loss_day=0.3)
-        for share, words in (
-            (None, "30% of b nodes are taken away a day (its label)"),
-            (0.02, "2% of b nodes are taken away a day (--spot-loss)"),
-        ):
+        for share, words in ((None, "30% of b (its label)"), (0.02, "2% of b (--spot-loss)")):
             ask = Ask(source="p", n_seeds=1, spot_loss_day=share)
-            assert forecast(SPEC, learned(course()), sites_of_types([kind], 2, [2]), ask).assumed[
-                "spot"
-            ] == words.format("are taken away a day")
+            made = forecast(SPEC, learned(course()), sites_of_types([kind], 2, [2]), ask)
+            assert made.assumed["spot"] == f"taken away a day: {words}"
 
     def test_losses_of_the_source_are_told(self):
         lost = Losses(attempts=40, run_s=400.0, workers=2, nodes={"": 1}, node_s={"": 800.0})
@@ -338,6 +335,19 @@ class TestSites:
         kinds = [NodeType("a", NODE, 5), NodeType("b", NODE, 1)]
         names = [site.name for site in sites_of_types(kinds, 6)]
         assert names == ["up to 1 a", "up to 2 a", "up to 4 a", "up to 5 a", "up to 1 b", "all types, up to 6"]
+
+
+class TestPlan:
+    def test_a_study_that_was_seen_to_use_no_gpu_asks_for_none(self, url):
+        run_sweep(
+            Sweep(replace(SPEC, resources=ResourceRequest(cpu=1.0, memory_mib=0.0, gpu=0.0)), ""),
+            ran(url, 1, trials=8),
+            objective=ModelObjective(),
+        )
+        kinds = [NodeType("cpu", NODE, 1, min_nodes=1)]
+        spec = replace(SPEC, name="next", resources=ResourceRequest(cpu=1.0, memory_mib=0.0))
+        made = plan(Sweep(spec, ""), PlanOptions(source="planned", run=ran(url, 1)), sites_of_types(kinds, 1))
+        assert made.options[0].trials.mid == 60
 
 
 class TestAfterwards:
@@ -374,6 +384,14 @@ class TestAfterwards:
         assert compared is not None
         assert compared.cost_error is not None
         assert f"was {compared.cost:.2g} ({_by(compared.cost_error)})" in planned(study)["forecast"]
+
+    def test_it_is_told_when_trials_had_less_of_a_cpu_than_in_the_pilot(self, url):
+        plan(Sweep(SPEC, ""), PlanOptions(pilot=12, run=ran(url, 1)), sites_of_nodes([1], NODE), None, ModelObjective())
+        study = run_sweep(Sweep(SPEC, ""), ran(url, 1), objective=ModelObjective())
+        assert "CPUs of work" not in planned(study)["forecast"]
+        path = store_folder(url) / "plans" / "planned.json"
+        path.write_text(path.read_text().replace('"busy": 1.0', '"busy": 2.0'))
+        assert planned(study)["forecast"].endswith("; a trial had 1 CPUs of work, forecast 2")
 
     def test_without_a_plan_there_is_nothing_to_compare(self, url):
         study = run_sweep(Sweep(SPEC, ""), ran(url, 2, trials=3), objective=ModelObjective())

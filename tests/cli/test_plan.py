@@ -18,6 +18,33 @@ def train(params, context):
         context.report(step, loss=params["x"] / step)
     return {"loss": params["x"]}
 """
+CLUSTER = """
+cluster_name: c
+max_workers: 4
+provider: {type: external, module: tuner.cluster.provider.one_machine.OneMachineProvider, port: 24050}
+auth: {ssh_user: nobody}
+head_node_type: head
+available_node_types:
+  head: {resources: {CPU: 0}, max_workers: 0, node_config: {}}
+  a:
+    resources: {CPU: 2, memory: 4294967296}
+    labels: {market-type: spot, tuner.io/price-h: "0.2", tuner.io/boot-s: "20", tuner.io/spot-loss-day: "0.3"}
+    max_workers: 4
+    node_config: {}
+  b: {resources: {CPU: 8, memory: 8589934592}, max_workers: 1, node_config: {}}
+docker: {}
+initialization_commands: []
+setup_commands: []
+head_setup_commands: []
+worker_setup_commands: []
+file_mounts: {}
+cluster_synced_files: []
+file_mounts_sync_continuously: false
+rsync_exclude: []
+rsync_filter: []
+head_start_ray_commands: ["ray start --head"]
+worker_start_ray_commands: ["ray start --address=$RAY_HEAD_IP:6379"]
+"""
 NODE = ("--node-cpu", "1", "--node-memory", "4GiB")
 
 
@@ -25,6 +52,7 @@ NODE = ("--node-cpu", "1", "--node-memory", "4GiB")
 def sweep(tuner, tmp_path):
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     (tmp_path / "work.py").write_text(WORK)
+    (tmp_path / "c.yaml").write_text(CLUSTER)
     return "sweep.yaml"
 
 
@@ -53,6 +81,31 @@ def test_a_pilot_can_be_learned_from_again(tuner, sweep):
     assert "cost" not in answer.lines[3]
 
 
+def test_a_clusters_file_gives_sizes_prices_boots_and_losses(tuner, sweep):
+    tuner("plan", sweep, "--executor", "inline", "--pilot", "4", "--nodes", "1", *NODE, "-q")
+    answer = tuner("plan", sweep, "--from", "planned-pilot", "--cluster", "c.yaml", "--seeds", "2")
+    sites = [line.split("  ")[0] for line in answer.lines[4:9]]
+    assert sites == ["up to 1 a", "up to 2 a", "up to 4 a", "up to 1 b", "all types, up to 4"]
+    assert "20 s for a, 60 s for b" in answer.stdout
+    assert "taken away a day: 30% of a (its label)" in answer.stdout
+
+
+def test_a_limit_of_money_is_planned_with_the_prices_of_the_options(tuner, sweep):
+    limit = ("--set", "limits.cost=0.0001")
+    tuner("plan", sweep, "--executor", "inline", "--pilot", "4", "--nodes", "1", *NODE, "-q")
+    answer = tuner("plan", sweep, "--from", "planned-pilot", "--nodes", "1", *NODE, "--price-h", "1", *limit)
+    assert answer.lines[0] == "plan of planned: 40 trials, within 10m 00s, for at most 0.0001"
+    assert answer.lines[4].startswith("1 node")
+
+
+def test_what_was_assumed_is_told_before_the_notes(tuner, sweep):
+    answer = tuner("plan", sweep, "--executor", "inline", "--pilot", "4", "--nodes", "1", *NODE, "-q")
+    start = answer.lines.index("assumed")
+    told = [line.split()[0] for line in answer.lines[start + 1 : start + 4]]
+    assert told == ["start", "failures", "trials"]
+    assert answer.lines[-1] == "next  tuner run sweep.yaml"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -63,9 +116,19 @@ def test_a_pilot_can_be_learned_from_again(tuner, sweep):
         (("--from", "nothing"), "nothing"),
         (("--cluster", "c.yaml", "--node-cpu", "2"), "--cluster says what nodes have"),
         (("--cluster", "none.yaml"), "none.yaml"),
+        (("--spot-loss", "150%"), "is no share below 1"),
+        (("--spot-loss", "some"), "is no share below 1"),
+        (("--price-h", "nan"), "--price-h"),
+        (("--node-cpu", "inf"), "is no amount"),
+        (("--address", "127.0.0.1:1"), "has no address"),
+        (("--from", "planned", "--pilot", "4"), "--from runs no pilot"),
+        (("--cluster", "c.yaml", "--nodes", "9"), "allows at most 4 nodes of a type, not 9"),
+        (("--cluster", "c.yaml", "--set", "limits.cost=1"), "limits.cost needs the price of b"),
+        (("--set", "limits.cost=1"), "nothing says what running costs"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_runs(tuner, sweep, arguments, told):
-    answer = tuner("plan", sweep, "--executor", "inline", *arguments, exit_code=2)
+    runs = () if "--from" in arguments else ("--executor", "inline")
+    answer = tuner("plan", sweep, *runs, *arguments, exit_code=2)
     assert told in answer.stderr
     assert "No studies" in tuner("ls").stdout or tuner("ls", "-o", "json").json == []

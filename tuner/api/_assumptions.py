@@ -25,7 +25,7 @@ def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
         told["boot"] += f" (without label tuner.io/boot-s: {', '.join(unknown)})" if unknown else ""
     spots = [kind for kind in kinds.values() if kind.spot]
     if spots:
-        told["spot"] = ", ".join(_spot(kind, study) for kind in spots)
+        told["spot"] = _spots(spots, study)
     told["failures"] = _failures(learned.losses, source)
     who = study.spec.sampler.type
     told["trials"] = (
@@ -36,13 +36,18 @@ def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
     return told
 
 
-def _spot(kind: NodeType, study: Planned) -> str:
-    """How often nodes of a spot type go, and who says so."""
-    chosen = study.ask.spot_loss_day
-    who = "--spot-loss" if chosen is not None else "default" if kind.spot_loss_day is None else "its label"
-    seen = study.learned.losses.nodes.get(kind.name, 0)
-    told = f"{100 * share_of(kind, chosen):.3g}% of {kind.name} nodes are taken away a day ({who})"
-    return told + (f", and {seen} lost in {study.ask.source} counted" if seen else "")
+def _spots(kinds: Sequence[NodeType], study: Planned) -> str:
+    """How often nodes of spot types go, and who says so."""
+    chosen, source = study.ask.spot_loss_day, study.ask.source
+    by_share: dict[str, list[str]] = {}
+    for kind in kinds:
+        who = "--spot-loss" if chosen is not None else "default" if kind.spot_loss_day is None else "its label"
+        by_share.setdefault(f"taken away a day: {100 * share_of(kind, chosen):.3g}% of {{}} ({who})", []).append(
+            kind.name
+        )
+    told = [words.format(" and ".join(names)) for words, names in by_share.items()]
+    seen = sum(study.learned.losses.nodes.get(kind.name, 0) for kind in kinds)
+    return "; ".join(told) + (f"; and the {seen} lost in {source} count" if seen else "")
 
 
 def _failures(losses: Losses, source: str) -> str:

@@ -53,6 +53,7 @@ class Option:
         cpu_slack: The same of CPU time.
         utilisation: Share of the nodes' CPU time that attempts hold.
         lost: Attempts lost to memory, or with their worker or node.
+        busy: CPUs that an attempt keeps busy, on average; None when it is not known.
         ends: Why it ends, by reason: in how many of the simulations.
         needs_s: Where a limit of time or money cuts it off: how long all trials would take; None otherwise.
         needs_cost: Likewise the money.
@@ -71,6 +72,7 @@ class Option:
     cpu_slack: float | None
     utilisation: float
     lost: float
+    busy: float | None = None
     ends: Mapping[str, int] = field(default_factory=dict)
     needs_s: Range | None = None
     needs_cost: Range | None = None
@@ -209,6 +211,7 @@ def _simulated(study: Planned, site: Site) -> Option:
         cpu_slack=1.0 - used_s / granted_s if granted_s > 0 else None,
         utilisation=statistics.fmean(run.utilisation for run in runs),
         lost=statistics.fmean(run.lost for run in runs),
+        busy=used_s / wall_s if (wall_s := sum(run.wall_s for run in runs)) > 0 else None,
         ends=ends,
         needs_s=needs_s,
         needs_cost=needs_cost,

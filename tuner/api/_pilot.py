@@ -65,7 +65,7 @@ def run_pilot(
     most = MOST if n is None else n
     if n is None and spec.limits.trials is not None:
         most = max(FEWEST, min(most, spec.limits.trials))
-    nothing = dict.fromkeys(("steps", "patience", "regret"))
+    nothing = dict.fromkeys(("steps", "patience", "regret", *(("cost",) if spec.prices is None else ())))
     options = replace(
         run, name=name, if_exists="new", limits={**run.limits, **nothing, "trials": most, "time_s": time_s}
     )

@@ -91,6 +91,7 @@ class Outcome:
     utilisation: float
     lost: int
     peak_cpus: float
+    wall_s: float
     reason: str
 
 
@@ -100,7 +101,7 @@ class _Tally(StudyLog):
     def __init__(self) -> None:
         self.trials = self.lost = 0
         self.granted_mib = self.used_mib = self.granted_cpu_s = self.used_cpu_s = 0.0
-        self.peak_cpus = 0.0
+        self.peak_cpus = self.wall_s = 0.0
         self._cpus: dict[str, float] = {}
 
     def read(self) -> Sequence[Event]:
@@ -125,6 +126,7 @@ class _Tally(StudyLog):
                 self.used_mib += entry.usage.whole_memory_mib if entry.grant.memory_mib > 0 else 0.0
                 self.granted_cpu_s += entry.grant.cpu * entry.usage.wall_s
                 self.used_cpu_s += entry.usage.cpu_s
+                self.wall_s += entry.usage.wall_s
 
     def received(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Nobody sends commands."""
@@ -177,5 +179,6 @@ def simulate(study: Planned, spec: StudySpec, site: Site, seed: int) -> Outcome:
         utilisation=book.utilisation,
         lost=log.lost,
         peak_cpus=log.peak_cpus,
+        wall_s=log.wall_s,
         reason=closed.reason if closed is not None else "",
     )

@@ -115,6 +115,8 @@ def plan(
     finally:
         store.close()
     spec = replace(sweep.spec, name=options.run.name or sweep.spec.name)
+    if spec.resources.gpu is None and info.spec.resources.gpu == 0.0:  # what is trained was seen to use none
+        spec = replace(spec, resources=replace(spec.resources, gpu=0.0))
     ask = Ask(source=info.name, n_seeds=options.n_seeds, spot_loss_day=options.spot_loss_day)
     made = forecast(spec, learned, sites, ask)
     made = replace(made, assumed={**made.assumed, **beside})
@@ -181,6 +183,7 @@ class Comparison:
         time_s: How long it took.
         cost: What it cost; None when that is not known.
         trials: Trials that ended as they should.
+        busy: CPUs that an attempt kept busy, on average; None when that is not known.
     """
 
     site: str
@@ -188,6 +191,7 @@ class Comparison:
     time_s: float
     cost: float | None
     trials: int
+    busy: float | None = None
 
     @property
     def time_error(self) -> float:
@@ -226,6 +230,7 @@ class Comparison:
                 "actual": self.trials_h,
                 "error": self.trials_h_error,
             },
+            "busy": {"forecast": self.forecast.busy, "actual": self.busy},
         }
 
 
@@ -251,10 +256,14 @@ def compare_forecast(study: Study) -> Comparison | None:
     option = min(planned.options, key=lambda one: _unlike(one, nodes))
     if _unlike(option, nodes) > (False, ALIKE):
         return None
+    attempts = study.attempts()
     cost = nodes.cost
     if cost is None and study.spec.prices is not None:
-        cost = sum(cost_of(a.grant, a.usage.wall_s, study.spec.prices) for a in study.attempts() if a.usage is not None)
-    return Comparison(option.site, option, nodes.time_s, cost, done)
+        cost = sum(cost_of(a.grant, a.usage.wall_s, study.spec.prices) for a in attempts if a.usage is not None)
+    used = [(a.usage.cpu_s, a.usage.wall_s) for a in attempts if a.usage is not None]
+    wall_s = sum(wall_s for _, wall_s in used)
+    busy = sum(cpu_s for cpu_s, _ in used) / wall_s if wall_s > 0 else None
+    return Comparison(option.site, option, nodes.time_s, cost, done, busy)
 
 
 def _unlike(option: Option, nodes: _Nodes) -> tuple[bool, float]:

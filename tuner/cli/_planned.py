@@ -9,6 +9,10 @@ from tuner.dashboard import text
 
 __all__ = ["forecast_document", "planned"]
 
+CROWDED = (
+    0.25  # by so much, relative, an attempt's share of CPUs differs when it is told, as other work explains the rest
+)
+
 
 def planned(study: Study) -> dict[str, str]:
     """A row for the summary of a study that was planned and has ended; none for others."""
@@ -27,6 +31,8 @@ def planned(study: Study) -> dict[str, str]:
     row = f"on {compared.site}: {'; '.join(told)}"
     if not expected.time_s.low <= compared.time_s <= expected.time_s.high:
         row += f"; expected were {text.duration(expected.time_s.low)} to {text.duration(expected.time_s.high)}"
+    if compared.busy is not None and expected.busy and abs(compared.busy / expected.busy - 1.0) > CROWDED:
+        row += f"; a trial had {compared.busy:.2g} CPUs of work, forecast {expected.busy:.2g}"
     return {"forecast": row}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from tuner.cli._output import pairs, print_json, remark, say, show_table
 from tuner.cli._progress import display
 from tuner.cli.run import ExecutorName, overrides
 from tuner.dashboard import text
+from tuner.errors import SweepError
 from tuner.resources import Resources
 from tuner.study import PluginSpec
 from tuner.sweep import Sweep
@@ -100,10 +101,11 @@ def command(
     Learns from a short pilot, or from a study that ran, and simulates the rest. The forecast is kept; once the study has run,
     its summary says how good it was. With -o json one object: options (one for each cluster), best, assumed, notes.
     """
-    loaded = sweep.load(file, overrides(changes or []))
+    loaded = _loaded(file, overrides(changes or []), priced=cluster is not None or price_h is not None)
     _refuse_both(source, {"--pilot": pilot, "--address": address, "--executor": executor})
     node = _Node(node_cpu, node_memory, node_gpu, price_h)
     sites = _sites(loaded, cluster, _counts(nodes), node)
+    _check_prices(loaded, sites, "--price-h" if cluster is None else "a label tuner.io/price-h in its file")
     pilot_s = parse_duration_s(pilot_time)
     if pilot_s is None or pilot_s <= 0:
         raise typer.BadParameter(f"{pilot_time!r} is no time; write 90s, 5m or 2h", param_hint="--pilot-time")
@@ -126,6 +128,26 @@ def command(
         print_json(made.to_dict())
         return
     _tell(made, file)
+
+
+def _loaded(file: Path, changes: dict[str, Any], *, priced: bool) -> Sweep:
+    """The sweep. What running costs need not be in it for ``limits.cost`` where the options say what nodes cost."""
+    try:
+        return sweep.load(file, changes)
+    except SweepError as error:
+        if not priced or error.path != "limits.cost":
+            raise
+    loaded = sweep.load(file, {**changes, "prices.cpu_h": 1})
+    return replace(loaded, spec=replace(loaded.spec, prices=None))
+
+
+def _check_prices(loaded: Sweep, sites: list[Site], where: str) -> None:
+    """A limit of money means something only where everything has a price."""
+    if loaded.spec.limits.cost is None or loaded.spec.prices is not None:
+        return
+    unknown = sorted({kind.name for site in sites for kind in site.types if kind.price_h is None})
+    if unknown:
+        raise typer.BadParameter(f"limits.cost needs the price of {', '.join(unknown)}: {where}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +315,8 @@ def _amount(money: float) -> str:
 
 def _outcome(option: Option, made: Forecast) -> str:
     """In words: what the limits cut off, and what would be needed for all."""
+    if option.trials.high <= 0 and option.cut == "cost":
+        return "limits.cost pays for no node until a trial ends"
     if option.trials.high <= 0:
         return "no trial fits its nodes, or none ends"
     cut = option.cut
