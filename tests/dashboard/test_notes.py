@@ -72,5 +72,17 @@ def test_a_pruner_that_let_nothing_run_to_its_end(spec):
     stopped = [trial(n, TrialState.PRUNED, steps=3) for n in range(3)]
     (said,) = notes.notes(pruned, stopped)
     assert said.startswith("the pruner asha let no trial run to its end, so there is no best one")
+    cut = trial(3, TrialState.FAIL, FailureKind.STOPPED, steps=1)
+    assert notes.notes(pruned, [*stopped, cut]) == [said]
     assert notes.notes(pruned, [*stopped, trial(3, steps=9)]) == []
     assert notes.notes(pruned, [*stopped, trial(3, TrialState.RUNNING)]) == []
+
+
+def test_trials_that_failed_are_not_held_against_the_pruner(spec):
+    pruned = replace(spec(), pruner=PluginSpec("asha"))
+    found = [trial(n, TrialState.PRUNED, steps=3) for n in range(3)]
+    found += [trial(n, TrialState.FAIL, FailureKind.RAISED, steps=9) for n in (3, 4)]
+    (said,) = notes.notes(pruned, found)
+    assert said.startswith(
+        "no trial ran to its end, so there is no best one: 3 stopped early, and 2 failed; see first why"
+    )

@@ -17,7 +17,14 @@ from tuner.api.again import check_same, moved_objective, new_limits
 from tuner.api.options import Observer, RunOptions
 from tuner.api.prior import Recalled, recall
 from tuner.api.regret import RegretWatch
-from tuner.api.sampling import CONTINUING, build_sampler, check_training, with_first, without_checkpoints
+from tuner.api.sampling import (
+    CONTINUING,
+    build_sampler,
+    check_training,
+    training_notes,
+    with_first,
+    without_checkpoints,
+)
 from tuner.api.signals import Interrupts, terminable
 from tuner.api.stores import find_study, open_store, store_folder, store_url
 from tuner.api.study import Study
@@ -39,12 +46,17 @@ FAILED_REASONS = frozenset({"failures"})
 
 @dataclass(slots=True)
 class Prepared:
-    """The parts of a study, checked, before anything is written."""
+    """The parts of a study, checked, before anything is written.
+
+    Attributes:
+        notes: What is no mistake, and should be known before it starts.
+    """
 
     spec: StudySpec
     objective: Objective
     sampler: Sampler
     core: Scheduler
+    notes: Sequence[str] = ()
 
 
 def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
@@ -65,7 +77,8 @@ def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
     check_training(spec, objective)
     if spec.resources.gpu is None and objective.uses_gpu is False:
         spec = replace(spec, resources=replace(spec.resources, gpu=0.0))
-    return Prepared(spec, objective, sampler, Scheduler(spec, pruner))
+    notes = training_notes(spec, pruner, objective)
+    return Prepared(spec, objective, sampler, Scheduler(spec, pruner), notes)
 
 
 def _recalled(parts: Prepared, store: Store) -> tuple[Prepared, Recalled]:
@@ -76,7 +89,8 @@ def _recalled(parts: Prepared, store: Store) -> tuple[Prepared, Recalled]:
     known = recall(spec, parts.objective.describe(), store)
     spec = with_first(spec, known.first, known.trials)
     pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
-    return Prepared(spec, parts.objective, build_sampler(spec, pruner), Scheduler(spec, pruner)), known
+    sampler, core = build_sampler(spec, pruner), Scheduler(spec, pruner)
+    return Prepared(spec, parts.objective, sampler, core, parts.notes), known
 
 
 def run_sweep(
@@ -121,7 +135,7 @@ def run_sweep(
             sweep.locate(error)
             raise
         spec = parts.spec
-        for note in known.notes:
+        for note in [*known.notes, *(f"note: {note}" for note in parts.notes)]:
             _tell(observer, note)
         _tell(observer, "starting the workers")
         executor.open(spec, parts.objective, *_folders(url, spec.name))
@@ -257,7 +271,8 @@ class _Run:
         if model is not None:
             self._log.set_model(str(model.path))
         log = self._log.read() if self._parts.spec.sampler.type in CONTINUING else ()
-        self._log.close("COMPLETE", closed.message + without_checkpoints(self._parts.spec, log))
+        anew = without_checkpoints(self._parts.spec, self._parts.core.promotions, log)
+        self._log.close("COMPLETE", closed.message + anew)
         return Study(self._name, self._url, model=model, model_error=error)
 
     def _finalize(self, study: Study) -> tuple[FinalModel | None, str | None]:

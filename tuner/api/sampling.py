@@ -16,7 +16,7 @@ from tuner.study import FirstTrial, StudySpec
 from tuner.sweep import DEFAULTS_NOTE
 from tuner.trial import Trial
 
-__all__ = ["CONTINUING", "build_sampler", "check_training", "with_first", "without_checkpoints"]
+__all__ = ["CONTINUING", "build_sampler", "check_training", "training_notes", "with_first", "without_checkpoints"]
 
 CONTINUING = ("pbt", "pbt_replay")
 """Samplers whose trials go on from others' checkpoints."""
@@ -53,11 +53,34 @@ def check_training(spec: StudySpec, objective: Objective) -> None:
         )
 
 
-def without_checkpoints(spec: StudySpec, events: Iterable[Event]) -> str:
-    """What a person must know at the end of population based training in which no checkpoint came; empty else."""
-    if spec.sampler.type not in CONTINUING or any(isinstance(event, Checkpointed) for event in events):
+def training_notes(spec: StudySpec, pruner: Pruner, objective: Objective) -> list[str]:
+    """What a person should know before it starts: promotion costs more than it seems without checkpoints."""
+    if not pruner.promotes or objective.checkpoints is not False or spec.sampler.type in CONTINUING:
+        return []
+    return [
+        f"the pruner {spec.pruner.type} lets paused trials go on, but this objective saves no checkpoints: each is trained "
+        "anew from its beginning; with promote: false trials are stopped for good instead"
+    ]
+
+
+def without_checkpoints(spec: StudySpec, promotions: tuple[int, int], events: Iterable[Event]) -> str:
+    """What a person must know at the end of a study whose trials should have gone on from checkpoints; empty for nothing.
+
+    Args:
+        spec: The study's.
+        promotions: Of the core.
+        events: The log; read only for population based training.
+    """
+    if spec.sampler.type in CONTINUING:
+        if any(isinstance(event, Checkpointed) for event in events):
+            return ""
+        return "; no trial saved a checkpoint, so that copies and paused trials began anew (context.save_checkpoint)"
+    promoted, anew = promotions
+    if not anew:
         return ""
-    return "; no trial saved a checkpoint, so that copies and paused trials began anew (context.save_checkpoint)"
+    how = " (context.save_checkpoint)" if spec.objective.type == "function" else ""
+    which = "each of the" if anew == promoted else f"{anew} of the"
+    return f"; {which} {promoted} promotions began anew, as there was no checkpoint{how}"
 
 
 def with_first(spec: StudySpec, first: Sequence[FirstTrial], known: Sequence[Trial]) -> StudySpec:

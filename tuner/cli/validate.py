@@ -40,7 +40,7 @@ def command(
     except SweepError as error:
         loaded.locate(error)
         raise
-    notes = [*loaded.notes, *sweep.growth_notes(loaded.spec.limits, loaded.executor, starts=False)]
+    notes = [*loaded.notes, *sweep.growth_notes(loaded.spec.limits, loaded.executor, starts=False), *parts.notes]
     for note in notes:
         remark(f"note: {note}")
     if output is Output.JSON:

@@ -98,6 +98,7 @@ class Backlog:
             raise InvalidTransition("the pruner promoted it, but it is not paused", trial=number, story=story)
         if not self._goes_on(live):
             return None
+        live.goes_on = True
         if leaving:
             live.promoted = True
             return None

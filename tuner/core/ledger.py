@@ -37,6 +37,7 @@ class LiveTrial:
         stop: What the current attempt was asked; None while it was asked nothing.
         paused: Whether it waits for the pruner to promote it; no attempt is in flight then.
         promoted: Whether it was promoted before the attempt that was told to pause had ended.
+        goes_on: Whether its next attempt is the one that it was promoted to.
         late: (step, value) of what it reported after it had been told to pause, not judged yet.
         checkpoint: What the next attempt goes on from: the latest of its own, else its parent's; None for nothing.
         saved_step: Step of the latest checkpoint of its own; None when it has none.
@@ -66,6 +67,7 @@ class LiveTrial:
     stop: Stop | None = None
     paused: bool = False
     promoted: bool = False
+    goes_on: bool = False
     late: deque[tuple[int, float]] | None = None
     checkpoint: Checkpoint | None = None
     saved_step: int | None = None

@@ -105,6 +105,11 @@ class Scheduler:
         return self._room.lacks or ("suggestions" if self._outstanding else None)
 
     @property
+    def promotions(self) -> tuple[int, int]:
+        """(attempts that paused trials were promoted to, those of them that began anew for want of a checkpoint)."""
+        return self._trials.n_promoted, self._trials.n_anew
+
+    @property
     def no_node_fits(self) -> tuple[Resources, Resources] | None:
         """(what an attempt asks for, the largest node) when there are nodes and none can hold one attempt."""
         return self._room.misfit

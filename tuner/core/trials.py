@@ -67,6 +67,8 @@ class Trials:
         progress: What the limits look at.
         n_suggested: The next trial's number.
         walls: How long the latest attempts took, in seconds.
+        n_promoted: Attempts that trials were promoted to.
+        n_anew: Those of them that began from nothing.
         over: Whether the sweep is ending: nothing is tried again.
         out: Where actions go.
     """
@@ -77,6 +79,7 @@ class Trials:
         self.progress = Progress(spec.metrics)
         self.n_suggested = 0
         self.walls: deque[float] = deque(maxlen=LATEST_WALLS)
+        self.n_promoted = self.n_anew = 0
         self.over = False
         self.out: list[Action] = []
         self._spec, self._pruner, self._room, self._time = spec, pruner, room, time
@@ -151,6 +154,10 @@ class Trials:
     def _begin(self, live: LiveTrial, lane: int, grant: Grant) -> None:
         live.begin_attempt(lane, grant)
         self.shelf.hold(live.started_from)
+        if live.goes_on:
+            live.goes_on = False
+            self.n_promoted += 1
+            self.n_anew += live.started_from is None
         seed = trial_seed(self._spec.seed, live.number)
         self.out.append(
             Start(
@@ -215,7 +222,7 @@ class Trials:
             if live.stop.pause:
                 live.keep_late(event.step, value)
                 if live.promoted:
-                    live.promoted = self._goes_on(live)
+                    live.promoted = live.goes_on = self._goes_on(live)
             return True
         verdict = self._pruner.judge(live.number, event.step, value)
         if verdict is not None and verdict.decision != "go":

@@ -33,6 +33,13 @@ def _none_ran_through(spec: StudySpec, trials: Sequence[Trial]) -> str | None:
         return None
     if TrialState.PRUNED not in states:
         return None
+    failed = len(trials) - sum(trial.state is TrialState.PRUNED for trial in trials) - cut(trials)
+    if failed:
+        stopped = len(trials) - failed
+        return (
+            f"no trial ran to its end, so there is no best one: {stopped} stopped early, and {failed} failed; see first why "
+            f"those failed that the pruner {spec.pruner.type} let run"
+        )
     return (
         f"the pruner {spec.pruner.type} let no trial run to its end, so there is no best one: "
         "give it more trials, or let its first rung lie later"
