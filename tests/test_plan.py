@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -424,6 +425,22 @@ class TestPilot:
     def test_short_trials_are_many(self, url):
         options = PlanOptions(run=RunOptions(store=url, executor=PluginSpec("inline")))
         assert plan(Sweep(SPEC, ""), options, sites_of_nodes([1], NODE), None, ModelObjective()).n_courses == 40
+
+    def test_one_that_was_killed_ends_the_plan_and_one_that_was_drained_does_not(self, url, monkeypatch):
+        options = PlanOptions(pilot=9, run=ran(url, 1))
+
+        def planned_with(*, finished: bool):
+            def pilot(*arguments):
+                study = run_sweep(*arguments)
+                attempt = replace(study.attempts()[0], finished_at=1.0 if finished else None)
+                return SimpleNamespace(name=study.name, state="INTERRUPTED", attempts=lambda: [attempt])
+
+            monkeypatch.setattr(_pilot, "run_sweep", pilot)
+            return plan(Sweep(SPEC, ""), options, sites_of_nodes([1], NODE), None, ModelObjective())
+
+        assert planned_with(finished=True).n_courses == 9
+        with pytest.raises(KeyboardInterrupt):
+            planned_with(finished=False)
 
     def test_one_that_has_run_long_enough_lets_what_runs_end(self, url, monkeypatch):
         monkeypatch.setattr(_pilot, "GOES_ON_S", 0.0)

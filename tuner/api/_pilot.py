@@ -58,6 +58,9 @@ def run_pilot(
         time_s: How long it may take.
         observer: Who watches.
         objective: What is trained when the sweep cannot name it.
+
+    Raises:
+        KeyboardInterrupt: It was killed (Ctrl-C twice, SIGTERM). Ctrl-C once ends it early.
     """
     name = f"{run.name or sweep.spec.name}-pilot"
     metrics = tuple(replace(metric, target=None) for metric in sweep.spec.metrics)
@@ -72,6 +75,8 @@ def run_pilot(
     watch = _Watch(observer, run.store or "", USUAL if n is None else most)
     began_s = time.time()
     study = run_sweep(replace(sweep, spec=spec), options, watch, objective)
+    if study.state == "INTERRUPTED" and any(attempt.finished_at is None for attempt in study.attempts()):
+        raise KeyboardInterrupt  # killed; a pilot that was drained is a short one, and serves
     return Pilot(study.name, watch.told(began_s))
 
 
@@ -112,7 +117,9 @@ class _Watch:
             self._observer.update(events, entries)
 
     def closed(self, study: Study) -> None:
-        if self._observer:
+        if self._observer and self._enough:
+            self._observer.phase(f"the pilot has run long enough: {self._ended} trials")
+        elif self._observer:
             self._observer.closed(study)
 
     def _drain(self) -> None:
