@@ -38,6 +38,8 @@ def train(params, context):
     return {"loss": params["x"]}
 """
 
+PRICES = {"dear": "0.40", "cheap": "0.08"}
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
@@ -105,3 +107,16 @@ def test_a_sweep_lets_a_cluster_without_a_worker_grow_runs_on_it_and_lets_it_go(
         while len(cluster.nodes()) > 1:
             assert time.monotonic() < end_s, "the nodes stayed, so something is asked for still"
             time.sleep(0.5)
+
+
+def test_of_types_that_are_alike_the_cheaper_one_is_started_though_ray_would_take_the_first(short_folder):
+    described = swapped(ROOT / "examples" / "cluster_one_machine.yaml", Path(short_folder, "s"), 7375)
+    types = described["available_node_types"]
+    twins = {name: {**types["cpu"], "labels": {"tuner.io/price-h": price}} for name, price in PRICES.items()}
+    described["available_node_types"] = {"head": types["head"], **twins}
+    with LiveCluster(described, short_folder, ROOT) as cluster:
+        (short_folder / "sweep.yaml").write_text(SWEEP)
+        (short_folder / "slow.py").write_text(OBJECTIVE)
+        tuner(cluster, "run", "sweep.yaml", "--address", cluster.address)
+        nodes = json.loads(tuner(cluster, "nodes", "grown", "-o", "json"))["nodes"]
+        assert sorted(node["type"] for node in nodes) == ["cheap", "cheap", "head"]

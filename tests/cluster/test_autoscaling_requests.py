@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from tuner.cluster.autoscaling import Room, clipped
-from tuner.cluster.steward import LEASE_S, Desk, Member
+from collections import Counter
+from dataclasses import replace
+
+from tuner.cluster.autoscaling import Bundle, Room, clipped
+from tuner.cluster.steward import LEASE_S, Cluster, Desk, Member
 from tuner.resources import Node, NodeType, Resources
 
 SMALL = NodeType("small", Resources(4, 0, 4096), max_nodes=2)
 GPU = NodeType("gpu", Resources(8, 2, 16384), max_nodes=1)
 HEAD = Node("h", Resources(0, 0, 8000))
-CPU = Resources(cpu=1, memory_mib=512)
+CPU = Bundle(cpu=1, memory_mib=512)
 
 
 def test_what_no_type_holds_is_left_out():
-    assert clipped([Resources(cpu=64), CPU, Resources(cpu=1, memory_mib=20_000)], Room(types=(SMALL, GPU))) == [CPU]
+    assert clipped([Bundle(cpu=64), CPU, Bundle(cpu=1, memory_mib=20_000)], Room(types=(SMALL, GPU))) == [CPU]
 
 
 def test_the_limits_of_the_types_bound_what_is_asked():
@@ -34,20 +37,40 @@ def test_nodes_that_live_are_filled_before_new_ones_are_started():
 
 def test_without_types_the_nodes_that_live_stand_for_them():
     room = Room((HEAD, Node("n", SMALL.resources)))
-    assert clipped([CPU, Resources(cpu=5)], room) == [CPU]
+    assert clipped([CPU, Bundle(cpu=5)], room) == [CPU]
 
 
 def test_without_types_and_nodes_everything_may_be_asked():
-    assert clipped([Resources(cpu=64)], Room((HEAD,))) == [Resources(cpu=64)]
+    assert clipped([Bundle(cpu=64)], Room((HEAD,))) == [Bundle(cpu=64)]
 
 
 def test_large_ones_get_their_place_first():
     room = Room(types=(NodeType("one", Resources(4, 0, 4096), max_nodes=1),))
-    assert clipped([CPU, CPU, Resources(cpu=3, memory_mib=512)], room) == [Resources(cpu=3, memory_mib=512), CPU]
+    assert clipped([CPU, CPU, Bundle(cpu=3, memory_mib=512)], room) == [Bundle(cpu=3, memory_mib=512), CPU]
+
+
+TWIN = replace(SMALL, name="twin")
+ON_TWIN = replace(CPU, type="twin")
+
+
+def test_a_bundle_goes_to_the_type_that_was_chosen_for_it():
+    assert clipped([ON_TWIN] * 8, Room(types=(SMALL, TWIN))) == [ON_TWIN] * 8
+
+
+def test_when_the_chosen_type_is_used_up_any_other_will_do():
+    alive = Node("n", TWIN.resources, type="twin")
+    assert clipped([ON_TWIN] * 10, Room((alive,), (SMALL, TWIN))) == [ON_TWIN] * 8 + [CPU] * 2
+    assert clipped([ON_TWIN] * 10, Room((alive,), (TWIN,))) == [ON_TWIN] * 8
+
+
+def test_two_studies_that_chose_the_same_type_are_told_apart_by_what_is_left_of_it():
+    wants = (ON_TWIN,) * 6
+    books = desk(*(Member(name, 1.0, Cluster(True, (SMALL, TWIN)), wants) for name in "ab"))
+    assert Counter(books.wanted(books.room([HEAD]), 0.0) or ()) == {ON_TWIN: 8, CPU: 4}
 
 
 def member(study: str, wants: int | None = None, *, weight: float = 1.0, can_grow: bool = True) -> Member:
-    return Member(study, weight, can_grow, (SMALL,), 2, None if wants is None else (CPU,) * wants)
+    return Member(study, weight, Cluster(can_grow, (SMALL,), 2), None if wants is None else (CPU,) * wants)
 
 
 def desk(*members: Member) -> Desk:

@@ -76,6 +76,14 @@ def test_workers_are_spot_machines_with_cpus_and_with_gpus_that_come_and_go(clou
     assert sum(kind["max_workers"] for kind in workers.values()) <= cloud["max_workers"]
 
 
+def test_each_type_can_be_told_from_the_others_by_its_labels(tmp_path):
+    assert set(read_cluster_file(ROOT / "cluster.yaml").selectors) == {"cpu_spot", "gpu_spot"}
+    assert set(read_cluster_file(ROOT / "examples/cluster_one_machine.yaml").selectors) == {"cpu", "gpu"}
+    text = (ROOT / "examples/cluster_one_machine.yaml").read_text().replace("0.35", "0.08")
+    (tmp_path / "alike.yaml").write_text(text)
+    assert read_cluster_file(tmp_path / "alike.yaml").selectors == {}
+
+
 @pytest.mark.parametrize("name", CLOUDS)
 def test_the_machines_themselves_are_bought_as_spot_and_have_a_price(name, tmp_path):
     described = load(name)

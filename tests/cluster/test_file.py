@@ -101,6 +101,13 @@ def test_a_head_that_would_run_trials_is_noted(write):
     assert [note.split(":")[0] for note in file.notes] == ["head"]
 
 
+def test_types_of_which_one_could_do_the_others_work_are_to_have_labels_that_tell_them_apart(write):
+    alike = GOOD.replace("GPU: 2, ", "")
+    assert ["no label tells them apart" in note for note in read_cluster_file(write(alike)).notes] == [True]
+    told = alike.replace("8589934592}", "8589934592}\n    labels: {pool: large}")
+    assert read_cluster_file(write(told)).notes == ()
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "said"),
     [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.cluster.autoscaling import Packing, Room
+from tuner.cluster.autoscaling import Bundle, Packing, Room
 from tuner.cluster.shares import Claim, fair_picks, fair_shares
 from tuner.resources import NodeType, Resources
 
@@ -14,7 +14,7 @@ CLUSTER = Resources(cpu=100, gpu=0, memory_mib=1000)
 ONE = Resources(cpu=1, memory_mib=10)
 
 
-def shares(**claims: Claim) -> dict[str, float]:
+def shares(**claims: Claim[Resources]) -> dict[str, float]:
     return fair_shares(claims, CLUSTER)
 
 
@@ -66,10 +66,10 @@ def test_none_gets_less_than_its_weight_entitles_it_to_nor_more_than_all(claims)
 
 
 TYPE = NodeType("cpu", Resources(4, 0, 4096), max_nodes=3)
-CPU = Resources(cpu=1, memory_mib=100)
+CPU = Bundle(cpu=1, memory_mib=100)
 
 
-def picked(room: Room, **claims: Claim) -> dict[str, int]:
+def picked(room: Room, **claims: Claim[Bundle]) -> dict[str, int]:
     picks = fair_picks(claims, room.largest, Packing(room).place)
     return {study: len(bundles) for study, bundles in picks.items()}
 
@@ -86,4 +86,4 @@ def test_a_study_that_wants_less_leaves_its_part_of_the_limit_to_others():
 
 def test_what_no_node_holds_keeps_nothing_else_back():
     room = Room(types=(TYPE,))
-    assert picked(room, a=Claim(1.0, (Resources(cpu=64), CPU)), b=Claim(1.0, None)) == {"a": 1, "b": 0}
+    assert picked(room, a=Claim(1.0, (Bundle(cpu=64), CPU)), b=Claim(1.0, None)) == {"a": 1, "b": 0}

@@ -9,7 +9,7 @@ import pytest
 
 from tuner.core import events as ev
 from tuner.core.actions import Scale
-from tuner.core.autoscaling import BOOT_S, HOLD_S, PILOT, Demand, Scaling
+from tuner.core.autoscaling import BOOT_S, HOLD_S, PILOT, SCARCE_AFTER_S, SCARCE_FOR_S, Demand, Scaling
 from tuner.core.scheduler import Scheduler
 from tuner.pruners.none import NonePruner
 from tuner.resources import Node, NodeType, Resources
@@ -271,6 +271,50 @@ class TestMoney:
 
     def test_a_pilot_comes_first(self):
         assert scaling(SMALL).wanted(demand(waiting=400, wall_s=None), None, 100.0) == (ONE,) * PILOT
+
+
+class TestTypes:
+    def test_of_types_that_could_both_hold_a_bundle_the_cheaper_one_is_named(self):
+        s = scaling(SMALL, SPOT)
+        s.wanted(demand(waiting=3), None, None)
+        assert s.plan.types == ("spot",) * 3
+
+    def test_nothing_is_named_where_there_is_no_choice(self):
+        s = scaling(SMALL, GPU)
+        s.wanted(demand(waiting=2, bundle=Resources(1.0, 1.0, 1024.0)), None, None)
+        assert s.plan.types == ()
+
+    def test_what_the_cheaper_type_cannot_hold_goes_to_the_other(self):
+        s = scaling(SMALL, replace(SPOT, max_nodes=1))
+        s.wanted(demand(waiting=6), None, None)
+        assert sorted(s.plan.types) == ["small"] * 2 + ["spot"] * 4
+
+    def test_a_type_that_does_not_come_is_replaced_by_another_and_tried_again_later(self):
+        s = scaling(SMALL, SPOT)
+        s.wanted(demand(waiting=4), None, None)
+        assert s.look_at_s == SCARCE_AFTER_S
+        s.wanted(demand(waiting=4, at_s=SCARCE_AFTER_S), None, None)
+        assert list(s.plan.types) == ["small"] * 4
+        s.wanted(demand(running=4, nodes=[SMALL], at_s=SCARCE_AFTER_S + 60.0), None, None)
+        over_s = s.look_at_s
+        assert over_s == SCARCE_AFTER_S + SCARCE_FOR_S
+        s.wanted(demand(waiting=8, at_s=over_s), None, None)
+        assert list(s.plan.types) == ["spot"] * 8
+
+    def test_a_type_that_does_not_come_is_asked_for_on_where_no_other_could_do_its_work(self):
+        s = scaling(GPU, SMALL)
+        for at_s in (0.0, SCARCE_AFTER_S):
+            s.wanted(demand(waiting=2, bundle=Resources(1.0, 0.5, 1024.0), at_s=at_s), None, None)
+        assert s.plan.nodes == {"gpu": 1}
+
+    def test_nodes_that_vanish_and_come_again_are_not_scarce(self):
+        s = scaling(SMALL, SPOT)
+        at_s = 0.0
+        while at_s < 2 * SCARCE_AFTER_S:
+            for living in (1, 2):
+                s.wanted(demand(running=4 * living, waiting=12, nodes=[SPOT] * living, at_s=at_s), None, None)
+                at_s += SCARCE_AFTER_S / 10
+        assert set(s.plan.types) == {"spot"}
 
 
 def test_a_thousand_bundles_of_different_sizes_are_placed_in_a_moment():

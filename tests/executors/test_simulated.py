@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -127,6 +127,12 @@ class TestNodesComeAndGo:
         one.cluster.scale([Resources(1.0, 0.0, 4000.0)] * 9)
         one.go(100.0)
         assert sorted(event.node.type for event in one.all(NodeJoined)) == ["large", "small"]
+
+    def test_of_types_that_are_alike_the_one_is_started_that_was_named(self, bench):
+        one = bench(node_types=[SMALL, replace(SMALL, name="twin")])
+        one.cluster.scale([ONE] * 2, ["twin", "small"])
+        one.go(100.0)
+        assert sorted(event.node.type for event in one.all(NodeJoined)) == ["small", "twin"]
 
     def test_the_same_wish_again_starts_nothing(self, bench):
         one = bench(node_types=[SMALL])

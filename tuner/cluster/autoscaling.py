@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tuner.resources import Node, NodeType, Resources
 
-__all__ = ["Packing", "Room", "clipped", "request_bundles", "was_refused"]
+__all__ = ["Bundle", "Packing", "Room", "clipped", "request_bundles", "was_refused"]
 
 MOST_BUNDLES = 1_000
 _MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle(Resources):
+    """What one attempt would hold.
+
+    Attributes:
+        type: Of the nodes that are to hold it; ``""`` for any.
+    """
+
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ class Packing:
         workers = [node for node in room.nodes if node.resources.cpu > 0]
         self._known = bool(room.types)
         self._sizes = [node.resources for node in workers]
-        self._open = list(self._sizes)
+        self._open = [(node.type, node.resources) for node in workers]
         living = [node.type for node in workers]
         # A GPU node is started for a bundle without GPU only when nothing else can hold it, as Ray does.
         self._types = sorted(
@@ -74,26 +86,38 @@ class Packing:
         self._left = {kind.name: kind.max_nodes - living.count(kind.name) for kind in room.types}
         self._nodes_left = None if room.max_nodes is None else room.max_nodes - len(workers)
 
-    def place(self, bundle: Resources) -> bool:
-        """Take room for one more; False when there is none, and nothing has changed then."""
+    def place(self, bundle: Bundle) -> Bundle | None:
+        """Take room for one more; None when there is none, and nothing has changed then.
+
+        Returns:
+            What to ask for: without its type when nodes of that are used up and others hold it.
+        """
         if not self._known:
-            return not self._sizes or any(bundle.fits_into(size) for size in self._sizes)
-        for index, free in enumerate(self._open):
-            if bundle.fits_into(free):
-                self._open[index] = _minus(free, bundle)
+            fits = not self._sizes or any(bundle.fits_into(size) for size in self._sizes)
+            return bundle if fits else None
+        if self._put(bundle):
+            return bundle
+        free = replace(bundle, type="")
+        return free if bundle.type and self._put(free) else None
+
+    def _put(self, bundle: Bundle) -> bool:
+        for index, (name, free) in enumerate(self._open):
+            if bundle.type in ("", name) and bundle.fits_into(free):
+                self._open[index] = (name, _minus(free, bundle))
                 return True
         return self._start(bundle)
 
-    def _start(self, bundle: Resources) -> bool:
+    def _start(self, bundle: Bundle) -> bool:
         """Open the smallest node that holds it, of a type of which there may be one more."""
         if self._nodes_left is not None and self._nodes_left <= 0:
             return False
         for kind in self._types:
-            if self._left[kind.name] > 0 and bundle.fits_into(kind.resources):
+            right = bundle.type in ("", kind.name) and bundle.fits_into(kind.resources)
+            if right and self._left[kind.name] > 0:
                 self._left[kind.name] -= 1
                 if self._nodes_left is not None:
                     self._nodes_left -= 1
-                self._open.append(_minus(kind.resources, bundle))
+                self._open.append((kind.name, _minus(kind.resources, bundle)))
                 return True
         return False
 
@@ -106,7 +130,7 @@ def _minus(free: Resources, bundle: Resources) -> Resources:
     )
 
 
-def clipped(bundles: Sequence[Resources], room: Room) -> list[Resources]:
+def clipped(bundles: Sequence[Bundle], room: Room) -> list[Bundle]:
     """The bundles that may be asked for together, large ones first.
 
     One that no node type holds, or one more than the limits of nodes allow, makes Ray's second autoscaler drop the whole
@@ -114,7 +138,8 @@ def clipped(bundles: Sequence[Resources], room: Room) -> list[Resources]:
     """
     packing = Packing(room)
     ordered = sorted(bundles[:MOST_BUNDLES], key=_size, reverse=True)
-    return [bundle for bundle in ordered if packing.place(bundle)]
+    placed = map(packing.place, ordered)
+    return [bundle for bundle in placed if bundle is not None]
 
 
 def _size(bundle: Resources) -> tuple[int, float]:
@@ -122,19 +147,23 @@ def _size(bundle: Resources) -> tuple[int, float]:
     return len(amounts), sum(amounts.values())
 
 
-def request_bundles(bundles: Sequence[Resources]) -> bool:
+def request_bundles(bundles: Sequence[Bundle], selectors: Mapping[str, Mapping[str, str]] | None = None) -> bool:
     """Ask for nodes that hold these bundles; replaces what was asked before, by anyone, and stands until it is replaced.
 
     Args:
         bundles: One per attempt, clipped; empty for nothing more.
+        selectors: Labels that the nodes of a type have and others have not, by type. Ray's first autoscaler minds none.
 
     Returns:
         Whether the cluster took it: one that does not answer now is asked again soon.
     """
     from ray.autoscaler.sdk import request_resources
 
+    labels = [dict((selectors or {}).get(bundle.type, {})) for bundle in bundles]
+    able = "bundle_label_selectors" in inspect.signature(request_resources).parameters  # Ray 2.50 has not
+    chosen = {"bundle_label_selectors": labels} if able and any(labels) else {}
     with contextlib.suppress(Exception):
-        request_resources(bundles=[_as_ray(bundle) for bundle in bundles])
+        request_resources(bundles=[_as_ray(bundle) for bundle in bundles], **chosen)
         return True
     return False
 

@@ -16,7 +16,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,6 +49,8 @@ class ClusterFile:
         max_nodes: How many worker nodes there may be at once.
         path: The file's.
         notes: What is allowed but will be a nuisance, for people.
+        selectors: Labels that the nodes of a type have and those of others have not, by type; types that nothing tells
+            apart are left out.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ClusterFile:
     max_nodes: int
     path: str
     notes: tuple[str, ...] = ()
+    selectors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def read_cluster_file(path: Path) -> ClusterFile:
@@ -84,7 +87,9 @@ def read_cluster_file(path: Path) -> ClusterFile:
         return ClusterFile(described["cluster_name"], (), int(prepared["max_workers"]), str(path))
     reader = _Types(source, prepared)
     types = tuple(reader.types())
-    return ClusterFile(described["cluster_name"], types, int(prepared["max_workers"]), str(path), tuple(reader.notes))
+    reader.note_twins(types)
+    most = int(prepared["max_workers"])
+    return ClusterFile(described["cluster_name"], types, most, str(path), tuple(reader.notes), reader.selectors)
 
 
 class _Source:
@@ -260,6 +265,32 @@ class _Types:
                 self.notes.append(
                     f"{name}: resources say no memory, so the autoscaler does not start it for trials that are granted memory"
                 )
+
+    def note_twins(self, types: Sequence[NodeType]) -> None:
+        """Types of which one could do the other's work are to be told apart, or Ray chooses between them."""
+        for index, one in enumerate(types):
+            for other in types[:index]:
+                a, b = one.resources, other.resources
+                same_kind = (a.gpu > 0) == (b.gpu > 0)  # Ray itself keeps trials without GPUs off nodes that have some
+                if (
+                    same_kind
+                    and (a.fits_into(b) or b.fits_into(a))
+                    and not {one.name, other.name} <= self.selectors.keys()
+                ):
+                    self.notes.append(
+                        f"{other.name} and {one.name}: no label tells them apart, so Ray chooses between them, which knows no "
+                        f"prices: give each one of its own, such as `labels: {{pool: {one.name}}}`"
+                    )
+
+    @property
+    def selectors(self) -> dict[str, dict[str, str]]:
+        """The labels of every type that no other type, the head's included, has all of."""
+        labels = {name: dict(described.get("labels") or {}) for name, described in self._prepared[_TYPES].items()}
+        return {
+            name: own
+            for name, own in labels.items()
+            if not any(own.items() <= others.items() for other, others in labels.items() if other != name)
+        }
 
     def _type(self, name: str, described: Mapping[str, Any]) -> NodeType:
         least, most = int(described["min_workers"]), int(described["max_workers"])

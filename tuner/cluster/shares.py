@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from tuner.resources import Resources
 
@@ -20,8 +21,11 @@ _KINDS = ("cpu", "gpu", "memory_mib")
 _EPS = 1e-9
 
 
+R = TypeVar("R", bound=Resources)
+
+
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Generic[R]):
     """What one study wants.
 
     Attributes:
@@ -31,10 +35,10 @@ class Claim:
     """
 
     weight: float
-    wants: Sequence[Resources] | None = None
+    wants: Sequence[R] | None = None
 
 
-def fair_shares(claims: Mapping[str, Claim], capacity: Resources) -> dict[str, float]:
+def fair_shares(claims: Mapping[str, Claim[R]], capacity: Resources) -> dict[str, float]:
     """How much of each resource of the cluster every study may hold, above 0 and at most 1.
 
     None gets less than its weight entitles it to, whatever it wants; what a study does not want goes to the others.
@@ -59,7 +63,7 @@ class _Need:
     mix: tuple[float, ...]
 
 
-def _need(claim: Claim, capacity: Resources) -> _Need:
+def _need(claim: Claim[R], capacity: Resources) -> _Need:
     offered = [getattr(capacity, kind) for kind in _KINDS]
     if not any(offered):  # no node is there yet: what they want cannot be measured, so everybody gets by weight
         return _Need(1.0, (1.0,) * len(_KINDS))
@@ -98,8 +102,8 @@ def _water_levels(needs: Mapping[str, _Need], weights: Mapping[str, float]) -> d
 
 
 def fair_picks(
-    claims: Mapping[str, Claim], capacity: Resources, place: Callable[[Resources], bool]
-) -> dict[str, list[Resources]]:
+    claims: Mapping[str, Claim[R]], capacity: Resources, place: Callable[[R], R | None]
+) -> dict[str, list[R]]:
     """Which of the wanted amounts are to be asked for when there is no room for all.
 
     The study whose picks so far have the smallest dominant share for its weight picks next (Ghodsi et al., algorithm 1); what
@@ -108,23 +112,24 @@ def fair_picks(
     Args:
         claims: By study; one that did not say what it wants picks nothing.
         capacity: By which shares are measured.
-        place: Takes room for one more amount, and says whether there was any.
+        place: Takes room for one more amount, and says what to ask for; None when there is no room.
     """
-    picks: dict[str, list[Resources]] = {study: [] for study in claims}
+    picks: dict[str, list[R]] = {study: [] for study in claims}
     queues = {study: iter(claim.wants) for study, claim in claims.items() if claim.wants}
     shares = dict.fromkeys(queues, 0.0)
     held = {study: dict.fromkeys(_KINDS, 0.0) for study in queues}
-    refused: set[Resources] = set()  # room only shrinks: what found none will find none
+    refused: set[R] = set()  # room only shrinks: what found none will find none
     while queues:
         study = min(queues, key=lambda name: (shares[name] / claims[name].weight, name))
         bundle = next(queues[study], None)
         if bundle is None:
             del queues[study]
         elif bundle not in refused:
-            if not place(bundle):
+            placed = place(bundle)
+            if placed is None:
                 refused.add(bundle)
                 continue
-            picks[study].append(bundle)
+            picks[study].append(placed)
             for kind in _KINDS:
                 held[study][kind] += getattr(bundle, kind)
             shares[study] = max(_share(held[study][kind], getattr(capacity, kind)) for kind in _KINDS)

@@ -13,16 +13,16 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from tuner.cluster.autoscaling import MOST_BUNDLES, Packing, Room, clipped, request_bundles, was_refused
+from tuner.cluster.autoscaling import MOST_BUNDLES, Bundle, Packing, Room, clipped, request_bundles, was_refused
 from tuner.cluster.nodes import living_nodes
 from tuner.cluster.shares import Claim, fair_picks, fair_shares
 from tuner.resources import NodeType, Resources
 
-__all__ = ["LEASE_S", "Desk", "Member", "Steward"]
+__all__ = ["LEASE_S", "Cluster", "Desk", "Member", "Steward"]
 
 NAMESPACE = "tuner"
 NAME = "tuner-steward"
@@ -36,7 +36,25 @@ _REFUSED_AFTER_S = 7.0  # the autoscaler looks every 1 to 5 s; it is asked wheth
 _CUT = 0.75
 _GROW_AGAIN_S = 300.0
 
-Row = tuple[float, float, float]
+Row = tuple[float, float, float, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a study's driver knows of the cluster.
+
+    Attributes:
+        can_grow: Whether nodes are to be started for the study.
+        types: What can be started; empty when that is not known.
+        max_nodes: How many worker nodes there may be at once; None when that is not known.
+        selectors: Labels that the nodes of a type have and others have not, by type; types that nothing tells apart are not
+            in it.
+    """
+
+    can_grow: bool
+    types: tuple[NodeType, ...] = ()
+    max_nodes: int | None = None
+    selectors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -46,9 +64,7 @@ class Member:
     Attributes:
         study: Its name.
         weight: Above 0.
-        can_grow: Whether nodes are to be started for it.
-        types: What the cluster can start, as far as its driver knows.
-        max_nodes: How many nodes there may be; None when its driver does not know.
+        cluster: As far as its driver knows it.
         wants: What it wants; None before it said so.
         heard_s: When it was last heard of.
         number: Of the message in which it said what it wants; later ones have higher numbers.
@@ -56,10 +72,8 @@ class Member:
 
     study: str
     weight: float
-    can_grow: bool
-    types: tuple[NodeType, ...] = ()
-    max_nodes: int | None = None
-    wants: tuple[Resources, ...] | None = None
+    cluster: Cluster
+    wants: tuple[Bundle, ...] | None = None
     heard_s: float = 0.0
     number: int = 0
 
@@ -104,9 +118,9 @@ class Desk:
             room.living if room.living.cpu else room.largest,
         )
 
-    def wanted(self, room: Room, now_s: float) -> list[Resources] | None:
+    def wanted(self, room: Room, now_s: float) -> list[Bundle] | None:
         """What to ask the autoscaler for; None when no study wants it to be asked."""
-        growing = {token: member for token, member in self.members.items() if member.can_grow}
+        growing = {token: member for token, member in self.members.items() if member.cluster.can_grow}
         if not growing:
             return None
         if self._cut is not None and now_s - self._cut_s > _GROW_AGAIN_S:
@@ -114,12 +128,11 @@ class Desk:
         claims = {token: Claim(member.weight, member.wants or ()) for token, member in growing.items()}
         packing, n_left = Packing(room), MOST_BUNDLES if self._cut is None else self._cut
 
-        def place(bundle: Resources) -> bool:
+        def place(bundle: Bundle) -> Bundle | None:
             nonlocal n_left
-            if n_left <= 0 or not packing.place(bundle):
-                return False
-            n_left -= 1
-            return True
+            placed = packing.place(bundle) if n_left > 0 else None
+            n_left -= placed is not None
+            return placed
 
         picks = fair_picks(claims, room.largest, place)
         return clipped([bundle for bundles in picks.values() for bundle in bundles], room)
@@ -130,10 +143,19 @@ class Desk:
 
     def room(self, nodes: Sequence[Any]) -> Room:
         """What there is and could be: of those who know the node types, the word of the one that came last."""
-        known = [member for member in self.members.values() if member.types]
-        if not known:
-            return Room(tuple(nodes))
-        return Room(tuple(nodes), known[-1].types, known[-1].max_nodes)
+        known = self._known
+        return Room(tuple(nodes), known.types, known.max_nodes)
+
+    @property
+    def selectors(self) -> Mapping[str, Mapping[str, str]]:
+        """How nodes of a type are told from others, by type."""
+        return self._known.selectors
+
+    @property
+    def _known(self) -> Cluster:
+        """The word of the one that came last, of those who know the node types."""
+        known = [member.cluster for member in self.members.values() if member.cluster.types]
+        return known[-1] if known else Cluster(can_grow=False)
 
 
 class _Actor:
@@ -142,7 +164,7 @@ class _Actor:
     def __init__(self) -> None:
         self._desk = Desk()
         self._room = Room()
-        self._asked: list[Resources] | None = None
+        self._asked: list[Bundle] | None = None
         self._asked_s = 0.0
         self._looks = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
@@ -170,7 +192,7 @@ class _Actor:
 
     async def asked(self) -> list[Row] | None:
         """What the autoscaler was last asked for; None before it was."""
-        return None if self._asked is None else [(b.cpu, b.gpu, b.memory_mib) for b in self._asked]
+        return None if self._asked is None else [(b.cpu, b.gpu, b.memory_mib, b.type) for b in self._asked]
 
     async def _keep_looking(self) -> None:
         while True:
@@ -194,7 +216,7 @@ class _Actor:
                 wanted = []  # whoever asked has gone
             if wanted is None or wanted == self._asked:
                 return
-            if await asyncio.to_thread(request_bundles, wanted):
+            if await asyncio.to_thread(request_bundles, wanted, self._desk.selectors):
                 self._asked, self._asked_s = wanted, now_s
 
 
@@ -218,20 +240,11 @@ class Steward:
     Args:
         study: The study's name.
         weight: Its weight, above 0.
-        can_grow: Whether nodes are to be started for it.
-        types: What the cluster can start; empty when that is not known.
-        max_nodes: How many worker nodes there may be at once; None when that is not known.
+        cluster: What is known of the cluster.
     """
 
-    def __init__(
-        self,
-        study: str,
-        weight: float,
-        can_grow: bool,
-        types: Sequence[NodeType] = (),
-        max_nodes: int | None = None,
-    ) -> None:
-        self._member = Member(study, weight, can_grow, tuple(types), max_nodes)
+    def __init__(self, study: str, weight: float, cluster: Cluster) -> None:
+        self._member = Member(study, weight, cluster)
         self._token = uuid.uuid4().hex
         self._lock = threading.Lock()
         self._rows: list[Row] | None = None
@@ -241,9 +254,11 @@ class Steward:
         self._closed = False
         self._join()
 
-    def want(self, bundles: Sequence[Resources]) -> None:
-        """Tell what could be used now, one bundle an attempt, those that run first; replaces what was told. Never blocks."""
-        rows = [(b.cpu, b.gpu, b.memory_mib) for b in bundles[:MOST_BUNDLES]]
+    def want(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:
+        """Tell what could be used now, one bundle an attempt, those that run first, and on nodes of which types (``""`` for
+        any, empty for any for all); replaces what was told. Never blocks."""
+        named = zip(bundles[:MOST_BUNDLES], types or [""] * len(bundles), strict=False)
+        rows = [(bundle.cpu, bundle.gpu, bundle.memory_mib, name) for bundle, name in named]
         with self._lock:
             if rows != self._rows and not self._closed:
                 self._rows = rows
@@ -307,7 +322,7 @@ class Steward:
         """Say who we are and what we want, in one message."""
         self._member.number += 1
         if self._rows is not None:
-            self._member.wants = tuple(Resources(*row) for row in self._rows)
+            self._member.wants = tuple(Bundle(*row) for row in self._rows)
         self._actor.join.remote(self._token, self._member)
 
 

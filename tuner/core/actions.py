@@ -73,9 +73,16 @@ class Stop:
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Tell the cluster's autoscaler what could be used now: one bundle an attempt, of those that run and those that would run
-    if there were room. Replaces what was told before; empty for nothing. Each bundle fits some node type."""
+    if there were room. Replaces what was told before; empty for nothing. Each bundle fits some node type.
+
+    Attributes:
+        bundles: One an attempt.
+        types: For each bundle the node type that is to hold it, ``""`` for any; empty when any will do for all. Where several
+            types could hold a bundle an autoscaler that knows no prices must be told which.
+    """
 
     bundles: tuple[Resources, ...]
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

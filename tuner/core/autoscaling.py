@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner.core.fleet import Fleet, Plan, proxy_price
 from tuner.core.limits import cost_of
@@ -40,6 +40,8 @@ LOOK_S, LOOK_SHARE, LOOK_MOST_S = (
     30.0,
 )  # between two looks while demand does not grow: a share of an attempt's time
 HALF_LIFE_S = 3600.0  # of what is known of a type's losses
+SCARCE_AFTER_S, SCARCE_BOOTS = 300.0, 3.0  # without a node of a type that was asked for: or so many times its boot
+SCARCE_FOR_S = 900.0  # other types are asked for instead; then it is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,56 @@ class _Lives:
         return min(0.95, self._losses * lost_s / (self._node_s + 3600.0))
 
 
+class Scarcity:
+    """Types of which nodes were asked for and do not come: the cloud has none to give, or the quota is used up.
+
+    Such a type counts as not there for ``SCARCE_FOR_S`` where another could do its work; then it is tried again.
+    """
+
+    def __init__(self) -> None:
+        self._short: dict[str, tuple[int, float]] = {}  # type: (fewest nodes that lived, until when there is patience)
+        self._until_s: dict[str, float] = {}
+
+    def reset(self) -> None:
+        """Nothing is asked for any more."""
+        self._short.clear()
+
+    def see(
+        self, asked: Mapping[str, int], living: Mapping[str, int], types: Mapping[str, NodeType], at_s: float
+    ) -> None:
+        """How many nodes of each type were asked for, and live."""
+        for name, kind in types.items():
+            n = living.get(name, 0)
+            n_before, patience_s = self._short.get(name, (-1, 0.0))
+            if n >= asked.get(name, 0):
+                self._short.pop(name, None)
+            elif n > n_before:
+                boot_s = BOOT_S if kind.boot_s is None else kind.boot_s
+                self._short[name] = (n, at_s + max(SCARCE_AFTER_S, SCARCE_BOOTS * boot_s))
+            elif at_s >= patience_s:
+                self._until_s[name] = at_s + SCARCE_FOR_S
+                del self._short[name]
+            else:
+                self._short[name] = (n, patience_s)  # lost ones that come again are growth
+
+    def offered(self, types: Mapping[str, NodeType], living: Mapping[str, int], at_s: float) -> tuple[NodeType, ...]:
+        """The types to plan with: of scarce ones no more nodes than live, where another that is not offers as much."""
+        scarce = {name for name, until_s in self._until_s.items() if at_s < until_s}
+        rest = [kind for name, kind in types.items() if name not in scarce and kind.max_nodes > 0]
+        return tuple(
+            replace(kind, max_nodes=min(kind.max_nodes, living.get(name, 0)))
+            if name in scarce and any(kind.resources.fits_into(other.resources) for other in rest)
+            else kind
+            for name, kind in types.items()
+        )
+
+    def look_at_s(self, at_s: float) -> float | None:
+        """When patience with a type ends, or scarcity is over; None for never."""
+        ends = [ends_s for _, ends_s in self._short.values()]
+        ends += [until_s for until_s in self._until_s.values() if until_s > at_s]
+        return min(ends, default=None)
+
+
 class Scaling:
     """Says what to ask the autoscaler for. Deterministic: time comes in with the demand.
 
@@ -124,6 +176,7 @@ class Scaling:
         self._lives: dict[str, _Lives] = {}
         self._living: dict[str, int] = {}  # nodes by type when they were last counted
         self._pilot_at_s: float | None = None
+        self._scarce = Scarcity()
         self.reset()
 
     def reset(self, limits: Limits | None = None) -> None:
@@ -135,6 +188,7 @@ class Scaling:
         self._below: Plan | None = None  # the largest plan below what is asked for, since then
         self._below_since_s = 0.0
         self._pilot_at_s = None
+        self._scarce.reset()
 
     def types(self, types: Sequence[NodeType]) -> None:
         """What the cluster can start; replaces what was known."""
@@ -185,16 +239,24 @@ class Scaling:
             return None
         self._looked_at_s, self._n_seen = demand.at_s, n_wanted
         self._pass_time(demand)
-        bundles = demand.running + demand.waiting
+        self._see_scarcity(demand.at_s)
+        wanted = demand.running + demand.waiting
         most = self._most(demand, time_left_s, cost_left)
         purse = _Purse(cost_left, time_left_s if demand.left is None else None)
-        plan = self._placed(demand, bundles[:most], purse)
+        plan = self._placed(demand, wanted[:most], purse)
         self.broke = plan.too_dear and not plan.bundles
         plan = self._in_time(demand, plan, time_left_s)
         self.impossible = plan.impossible
         tail = demand.left is not None and demand.left <= len(plan.bundles)
         self._look_s = LOOK_S if tail else max(LOOK_S, min(LOOK_MOST_S, LOOK_SHARE * (demand.wall_s or 0.0)))
-        return self._with_hysteresis(plan, demand.at_s, tail=tail)
+        bundles = self._with_hysteresis(plan, demand.at_s, tail=tail)
+        self._see_scarcity(demand.at_s)
+        due_s = (self.look_at_s, self._scarce.look_at_s(demand.at_s))
+        self.look_at_s = min((at_s for at_s in due_s if at_s is not None), default=None)
+        return bundles
+
+    def _see_scarcity(self, at_s: float) -> None:
+        self._scarce.see({} if self._asked is None else self._asked.nodes, self._living, self._types, at_s)
 
     # -- how many ---------------------------------------------------------------------------------------------------
 
@@ -257,7 +319,7 @@ class Scaling:
             return self._unplaced(demand, bundles)
         wall_s = self._wall_s(demand) or 0.0
         fleet = Fleet(
-            tuple(self._types.values()),
+            self._scarce.offered(self._types, self._living, demand.at_s),
             demand.nodes,
             price_h=lambda kind: self._price_for_choice(kind, wall_s),
             bill_h=lambda kind: self._bill_h(kind),
@@ -271,7 +333,7 @@ class Scaling:
         fits = {shape: not offers or any(shape.fits_into(offer) for offer in offers) for shape in set(bundles)}
         placed = tuple(bundle for bundle in bundles if fits[bundle])
         impossible = tuple(dict.fromkeys(bundle for bundle in bundles if not fits[bundle]))
-        return Plan(placed, {"": len(placed)}, impossible=impossible)
+        return Plan(placed, nodes={"": len(placed)}, impossible=impossible)
 
     def _affords(self, purse: _Purse, n_nodes: int, new: Mapping[str, int], rate_h: float, wall_s: float) -> bool:
         """Whether the budget pays for ``n_nodes`` nodes of ``rate_h`` an hour until new ones have booted and run some attempts.

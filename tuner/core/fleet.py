@@ -28,6 +28,8 @@ class Plan:
 
     Attributes:
         bundles: Those that are placed, in the order in which they were given.
+        types: Of each the type that holds it where another could as well; ``""`` where there is nothing to choose. Empty when
+            that is so for all.
         nodes: How many nodes of each type hold them, living ones included; nodes without a type count under ``""``.
         new: How many of these do not live yet, by type.
         rate_h: What the nodes that hold them cost an hour.
@@ -36,6 +38,7 @@ class Plan:
     """
 
     bundles: tuple[Resources, ...] = ()
+    types: tuple[str, ...] = ()
     nodes: dict[str, int] = field(default_factory=dict)
     new: dict[str, int] = field(default_factory=dict)
     rate_h: float = 0.0
@@ -50,8 +53,9 @@ class Plan:
 
 @dataclass(slots=True)
 class _Bin:
-    """A node while it is filled."""
+    """A node of a type while it is filled."""
 
+    name: str
     cpu: float
     gpu: float
     memory_mib: float
@@ -118,12 +122,28 @@ class Fleet:
             else:
                 impossible.append(shape)
                 counts[shape] = 0
-        placed = []
+        placed: list[Resources] = []
+        types: list[str] = []
         for bundle in bundles:
             if counts[bundle]:
                 counts[bundle] -= 1
                 placed.append(bundle)
-        return Plan(tuple(placed), filling.nodes, filling.new, filling.rate_h, tuple(impossible), filling.too_dear)
+                types.append(filling.place_of(bundle))
+        chosen = self._chosen(placed, types)
+        return Plan(
+            tuple(placed), chosen, filling.nodes, filling.new, filling.rate_h, tuple(impossible), filling.too_dear
+        )
+
+    def _chosen(self, placed: Sequence[Resources], types: Sequence[str]) -> tuple[str, ...]:
+        """The types, left out where only one could hold the bundle."""
+        able = {
+            shape: sum(
+                shape.fits_into(kind.resources) for kind in self.types
+            )  # scarce ones too: Ray does not know that
+            for shape in set(placed)
+        }
+        chosen = tuple(name if able[shape] > 1 else "" for shape, name in zip(placed, types, strict=True))
+        return chosen if any(chosen) else ()
 
 
 class _Filling:
@@ -142,6 +162,23 @@ class _Filling:
         self._spare = math.inf if fleet.max_nodes is None else max(0, fleet.max_nodes - living)
         self._most = math.inf if fleet.max_nodes is None else fleet.max_nodes
         self._open: list[_Bin] = []
+        self._where: dict[Resources, list[tuple[str, int]]] = {}  # by shape: (type, how many of it are there)
+
+    def place_of(self, shape: Resources) -> str:
+        """The type of a node that holds one bundle of the shape; another one with every call."""
+        where = self._where[shape]
+        name, n = where[-1]
+        if n > 1:
+            where[-1] = (name, n - 1)
+        else:
+            where.pop()
+        return name
+
+    def _put(self, one: _Bin, shape: Resources, most: int) -> int:
+        n = one.take(shape, most)
+        if n:
+            self._where.setdefault(shape, []).append((one.name, n))
+        return n
 
     def _living(self, fleet: Fleet) -> list[_Source]:
         sources: dict[tuple[str, Resources], _Source] = {}
@@ -171,7 +208,7 @@ class _Filling:
         """Place up to ``n`` bundles of a shape; how many found a place."""
         left = n
         for one in self._open:
-            left -= one.take(shape, left)
+            left -= self._put(one, shape, left)
             if not left:
                 break
         while left:
@@ -181,8 +218,8 @@ class _Filling:
             if not self._opened(source):
                 source.left = 0  # it is too dear; another kind may not be
                 continue
-            one = _Bin(source.resources.cpu, source.resources.gpu, source.resources.memory_mib)
-            left -= one.take(shape, left)
+            one = _Bin(source.name, source.resources.cpu, source.resources.gpu, source.resources.memory_mib)
+            left -= self._put(one, shape, left)
             self._open.append(one)
             if len(self._open) > OPEN:
                 self._open.pop(0)

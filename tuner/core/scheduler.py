@@ -387,7 +387,7 @@ class Scheduler:
             )
             if bundles is not None:
                 self._scaled = bool(bundles)
-                self._out.append(Scale(bundles))
+                self._out.append(Scale(bundles, self._scaling.plan.types))
             if self._scaling.look_at_s is not None:
                 self._set_timer()
         broke = self._scaling.broke and not self._room.living and not running

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.cluster.file import ClusterFile, read_cluster_file
-from tuner.cluster.steward import Steward
+from tuner.cluster.steward import Cluster, Steward
 from tuner.core.events import Event, NodeTypesSeen, ShareChanged
 from tuner.resources import Resources
 from tuner.study import StudySpec
@@ -38,13 +38,14 @@ class Fleet:
         """
         types = self._file.types if self._file and self.can_grow else ()
         most = self._file.max_nodes if types and self._file else None
-        self._steward = Steward(spec.name, spec.weight, self.can_grow, types, most)
+        names = self._file.selectors if types and self._file else {}
+        self._steward = Steward(spec.name, spec.weight, Cluster(self.can_grow, types, most, names))
         return [NodeTypesSeen(now_s, types)] if types else []
 
-    def scale(self, bundles: Sequence[Resources]) -> None:
+    def scale(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:
         """Tell what could be used now. Also where the cluster does not grow: shares go by what is wanted. Never blocks."""
         if self._steward is not None:
-            self._steward.want(bundles)
+            self._steward.want(bundles, types)
 
     def poll(self, now_s: float) -> list[Event]:
         """Hear of the share; to be called about once a second, from any thread but the engine's."""

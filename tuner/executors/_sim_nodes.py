@@ -2,7 +2,8 @@
 
 Like Ray's (version 2, ``request_resources``) the autoscaler packs the bundles that were asked for into the nodes that there
 are by what they offer in all, busy or not, starts nodes for the rest where a node is used best, and removes those that have
-idled for a while and hold no bundle. It knows no prices. The bundles stand until others replace them, so lost nodes come again.
+idled for a while and hold no bundle. It knows no prices; a bundle may name the type that is to hold it. The bundles stand until
+others replace them, so lost nodes come again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tuner.resources import Node, NodeType, Resources
 __all__ = ["Changes", "Elastic", "Host", "Nodes"]
 
 BOOT_S = 60.0  # of a type that does not say
+Wanted = tuple[Resources, str]  # a bundle, and the type that is to hold it; "" for any
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ class Nodes:
         self.hosts: dict[str, Host] = {}
         self._agenda, self._elastic, self._chance, self._changes = agenda, elastic, chance, changes
         self._accounts = Accounts()
-        self._bundles: tuple[Resources, ...] = ()
+        self._bundles: tuple[Wanted, ...] = ()
         self._booting: dict[str, tuple[NodeType, float]] = {}
         self._n_started = 0
         self._needed: set[str] | None = None  # nodes that hold a bundle; None when that is to be found out
@@ -148,9 +150,10 @@ class Nodes:
         if host.kind is not None:
             self._reconcile()
 
-    def scale(self, bundles: Sequence[Resources]) -> None:
-        """Hold nodes for these bundles; replaces what was asked before."""
-        self._bundles = tuple(sorted(bundles, key=lambda b: (b.gpu, b.cpu, b.memory_mib), reverse=True))
+    def scale(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:
+        """Hold nodes for these bundles, on nodes of these types (``""`` for any); replaces what was asked before."""
+        wanted = zip(bundles, types or [""] * len(bundles), strict=True)
+        self._bundles = tuple(sorted(wanted, key=lambda w: (w[0].gpu, w[0].cpu, w[0].memory_mib), reverse=True))
         self._needed = None
         self._reconcile()
         for host in list(self.hosts.values()):
@@ -165,7 +168,7 @@ class Nodes:
             best = max(self._startable(), key=lambda kind: _score(kind, left), default=None)
             if best is None or _score(best, left)[0] == 0:
                 break
-            left = _fill(best.resources, left)
+            left = _fill(best.resources, best.name, left)
             self._start(best)
 
     def _startable(self) -> list[NodeType]:
@@ -192,7 +195,7 @@ class Nodes:
         self._accounts.pay(kind, self._agenda.now_s - since_s)
         self.join(node_id, kind.resources, kind)
 
-    def _unplaced(self) -> list[Resources]:
+    def _unplaced(self) -> list[Wanted]:
         """The bundles that the nodes that there are and that come do not hold; who holds one is noted."""
         left = list(self._bundles)
         self._needed = set()
@@ -200,12 +203,12 @@ class Nodes:
             if not left:
                 break
             if not host.leaving:
-                rest = _fill(host.node.resources, left)
+                rest = _fill(host.node.resources, host.node.type, left)
                 if len(rest) < len(left):
                     self._needed.add(host.node.node_id)
                 left = rest
         for kind, _ in self._booting.values():
-            left = _fill(kind.resources, left)
+            left = _fill(kind.resources, kind.name, left)
         return left
 
     def _watch_idle(self, host: Host) -> None:
@@ -287,29 +290,30 @@ class Nodes:
             book.pay(host.kind, up_s)
 
 
-def _fill(room: Resources, bundles: list[Resources]) -> list[Resources]:
-    """Those of the bundles that do not go into an empty node, first fit."""
+def _fill(room: Resources, name: str | None, bundles: list[Wanted]) -> list[Wanted]:
+    """Those of the bundles that do not go into an empty node of the type ``name``, first fit."""
     cpu, gpu, memory_mib = room.cpu + 1e-9, room.gpu + 1e-9, room.memory_mib + 1e-6
     left = []
-    for index, bundle in enumerate(bundles):
-        if bundle.cpu <= cpu and bundle.gpu <= gpu and bundle.memory_mib <= memory_mib:
+    for index, wanted in enumerate(bundles):
+        bundle, kind = wanted
+        if kind in ("", name) and bundle.cpu <= cpu and bundle.gpu <= gpu and bundle.memory_mib <= memory_mib:
             cpu -= bundle.cpu
             gpu -= bundle.gpu
             memory_mib -= bundle.memory_mib
         else:
-            left.append(bundle)
-            if cpu < 1e-6 and bundle.cpu > 0 and bundles[-1].cpu > 0:
+            left.append(wanted)
+            if cpu < 1e-6 and bundle.cpu > 0 and bundles[-1][0].cpu > 0:
                 return left + bundles[index + 1 :]  # full
     return left
 
 
-def _score(kind: NodeType, bundles: list[Resources]) -> tuple[int, bool, float]:
+def _score(kind: NodeType, bundles: list[Wanted]) -> tuple[int, bool, float]:
     """How well a new node of a type would be used: whether at all, without a GPU that nobody asks for, how full."""
-    left = _fill(kind.resources, bundles)
+    left = _fill(kind.resources, kind.name, bundles)
     if len(left) == len(bundles):
         return (0, False, 0.0)
-    taken = sum(b.cpu for b in bundles) - sum(b.cpu for b in left)
-    taken_mib = sum(b.memory_mib for b in bundles) - sum(b.memory_mib for b in left)
-    fits_gpus = kind.resources.gpu <= 0 or any(b.gpu > 0 for b in bundles)
+    taken = sum(b.cpu for b, _ in bundles) - sum(b.cpu for b, _ in left)
+    taken_mib = sum(b.memory_mib for b, _ in bundles) - sum(b.memory_mib for b, _ in left)
+    fits_gpus = kind.resources.gpu <= 0 or any(b.gpu > 0 for b, _ in bundles)
     full = taken / max(kind.resources.cpu, 1e-9) + taken_mib / max(kind.resources.memory_mib, 1e-9)
     return (1, fits_gpus, full)

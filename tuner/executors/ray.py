@@ -191,8 +191,8 @@ class RayExecutor(Executor):
         self._removals.put(done.set)
         done.wait(_TIDY_WAIT_S)
 
-    def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: D102 -- see the port
-        self._fleet.scale(bundles)
+    def scale(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:  # noqa: D102 -- see the port
+        self._fleet.scale(bundles, types)
 
     def wake(self) -> None:  # noqa: D102 -- see the port
         self._outbox.put([])

@@ -153,8 +153,8 @@ class Simulated(Executor):
     def discard(self, checkpoints: Sequence[Checkpoint]) -> None:  # noqa: D102 -- see the port
         self._saved.difference_update(checkpoint.place for checkpoint in checkpoints)
 
-    def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: D102 -- see the port
-        self._nodes.scale(bundles)
+    def scale(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:  # noqa: D102 -- see the port
+        self._nodes.scale(bundles, types)
 
     def close(self) -> None:  # noqa: D102 -- see the port
         self._agenda.clear()

@@ -80,8 +80,8 @@ class Executor(ABC):
     def tidy(self, needed: Collection[str]) -> None:  # noqa: B027 -- as above
         """The study has ended: remove every checkpoint that does not lie at one of these places, half-written ones too."""
 
-    def scale(self, bundles: Sequence[Resources]) -> None:  # noqa: B027 -- only clusters can grow
-        """Tell an autoscaler what could be used now."""
+    def scale(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:  # noqa: B027 -- only clusters can grow
+        """Tell an autoscaler what could be used now, and on nodes of which types (see ``Scale``)."""
 
     def wake(self) -> None:  # noqa: B027 -- an executor that never blocks long needs none
         """Make a ``poll`` in progress return soon. Callable from signal handlers and other threads."""
