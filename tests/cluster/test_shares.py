@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.cluster.autoscaling import Bundle, Packing, Room
+from tuner.cluster.autoscaling import Bundle, Extent, Placement
 from tuner.cluster.shares import Claim, fair_picks, fair_shares
 from tuner.resources import NodeType, Resources
 
@@ -69,21 +69,21 @@ TYPE = NodeType("cpu", Resources(4, 0, 4096), max_nodes=3)
 CPU = Bundle(cpu=1, memory_mib=100)
 
 
-def picked(room: Room, **claims: Claim[Bundle]) -> dict[str, int]:
-    picks = fair_picks(claims, room.largest, Packing(room).place)
+def picked(extent: Extent, **claims: Claim[Bundle]) -> dict[str, int]:
+    picks = fair_picks(claims, extent.largest, Placement(extent).place)
     return {study: len(bundles) for study, bundles in picks.items()}
 
 
 def test_the_limit_of_nodes_is_shared_by_weight():
-    room = Room(types=(TYPE,))
-    assert picked(room, a=Claim(2.0, (CPU,) * 50), b=Claim(1.0, (CPU,) * 50)) == {"a": 8, "b": 4}
+    extent = Extent(types=(TYPE,))
+    assert picked(extent, a=Claim(2.0, (CPU,) * 50), b=Claim(1.0, (CPU,) * 50)) == {"a": 8, "b": 4}
 
 
 def test_a_study_that_wants_less_leaves_its_part_of_the_limit_to_others():
-    room = Room(types=(TYPE,))
-    assert picked(room, a=Claim(1.0, (CPU,) * 2), b=Claim(1.0, (CPU,) * 50)) == {"a": 2, "b": 10}
+    extent = Extent(types=(TYPE,))
+    assert picked(extent, a=Claim(1.0, (CPU,) * 2), b=Claim(1.0, (CPU,) * 50)) == {"a": 2, "b": 10}
 
 
 def test_what_no_node_holds_keeps_nothing_else_back():
-    room = Room(types=(TYPE,))
-    assert picked(room, a=Claim(1.0, (Bundle(cpu=64), CPU)), b=Claim(1.0, None)) == {"a": 1, "b": 0}
+    extent = Extent(types=(TYPE,))
+    assert picked(extent, a=Claim(1.0, (Bundle(cpu=64), CPU)), b=Claim(1.0, None)) == {"a": 1, "b": 0}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from tuner.resources import Node, NodeType, Resources
 
-__all__ = ["Bundle", "Packing", "Room", "clipped", "request_bundles", "was_refused"]
+__all__ = ["Bundle", "Extent", "Placement", "clipped", "request_bundles", "was_refused"]
 
 MOST_BUNDLES = 1_000
 _MIB = 2**20
@@ -27,7 +27,7 @@ class Bundle(Resources):
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Extent:
     """What a cluster holds and could grow to.
 
     Attributes:
@@ -62,7 +62,7 @@ def _sum(amounts: Sequence[tuple[Resources, int]]) -> Resources:
     )
 
 
-class Packing:
+class Placement:
     """Bundles put on nodes, first fit: on those that live, then on new ones within the limits.
 
     Nodes that live count as empty, because a request counts what runs on them too. Where types are not known every bundle that
@@ -70,21 +70,21 @@ class Packing:
     start, we do not.
 
     Args:
-        room: What there is and could be.
+        extent: What there is and could be.
     """
 
-    def __init__(self, room: Room) -> None:
-        workers = [node for node in room.nodes if node.resources.cpu > 0]
-        self._known = bool(room.types)
+    def __init__(self, extent: Extent) -> None:
+        workers = [node for node in extent.nodes if node.resources.cpu > 0]
+        self._known = bool(extent.types)
         self._sizes = [node.resources for node in workers]
         self._open = [(node.type, node.resources) for node in workers]
         living = [node.type for node in workers]
         # A GPU node is started for a bundle without GPU only when nothing else can hold it, as Ray does.
         self._types = sorted(
-            room.types, key=lambda kind: (kind.resources.gpu, kind.resources.cpu, kind.resources.memory_mib)
+            extent.types, key=lambda kind: (kind.resources.gpu, kind.resources.cpu, kind.resources.memory_mib)
         )
-        self._left = {kind.name: kind.max_nodes - living.count(kind.name) for kind in room.types}
-        self._nodes_left = None if room.max_nodes is None else room.max_nodes - len(workers)
+        self._left = {kind.name: kind.max_nodes - living.count(kind.name) for kind in extent.types}
+        self._nodes_left = None if extent.max_nodes is None else extent.max_nodes - len(workers)
 
     def place(self, bundle: Bundle) -> Bundle | None:
         """Take room for one more; None when there is none, and nothing has changed then.
@@ -130,15 +130,15 @@ def _minus(free: Resources, bundle: Resources) -> Resources:
     )
 
 
-def clipped(bundles: Sequence[Bundle], room: Room) -> list[Bundle]:
+def clipped(bundles: Sequence[Bundle], extent: Extent) -> list[Bundle]:
     """The bundles that may be asked for together, large ones first.
 
     One that no node type holds, or one more than the limits of nodes allow, makes Ray's second autoscaler drop the whole
     request and remove the nodes. Ray packs in the order of size too (number of resources, then their sum).
     """
-    packing = Packing(room)
+    placement = Placement(extent)
     ordered = sorted(bundles[:MOST_BUNDLES], key=_size, reverse=True)
-    placed = map(packing.place, ordered)
+    placed = map(placement.place, ordered)
     return [bundle for bundle in placed if bundle is not None]
 
 

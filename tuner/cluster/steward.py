@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuner.cluster.autoscaling import MOST_BUNDLES, Bundle, Packing, Room, clipped, request_bundles, was_refused
+from tuner.cluster.autoscaling import MOST_BUNDLES, Bundle, Extent, Placement, clipped, request_bundles, was_refused
 from tuner.cluster.nodes import living_nodes
 from tuner.cluster.shares import Claim, fair_picks, fair_shares
 from tuner.resources import NodeType, Resources
@@ -111,14 +111,14 @@ class Desk:
         for token in [t for t, member in self.members.items() if now_s - member.heard_s > LEASE_S]:
             del self.members[token]
 
-    def shares(self, room: Room) -> dict[str, float]:
+    def shares(self, extent: Extent) -> dict[str, float]:
         """What each study may hold of the nodes that live."""
         return fair_shares(
             {token: Claim(m.weight, m.wants) for token, m in self.members.items()},
-            room.living if room.living.cpu else room.largest,
+            extent.living if extent.living.cpu else extent.largest,
         )
 
-    def wanted(self, room: Room, now_s: float) -> list[Bundle] | None:
+    def wanted(self, extent: Extent, now_s: float) -> list[Bundle] | None:
         """What to ask the autoscaler for; None when no study wants it to be asked."""
         growing = {token: member for token, member in self.members.items() if member.cluster.can_grow}
         if not growing:
@@ -126,25 +126,25 @@ class Desk:
         if self._cut is not None and now_s - self._cut_s > _GROW_AGAIN_S:
             self._cut = None
         claims = {token: Claim(member.weight, member.wants or ()) for token, member in growing.items()}
-        packing, n_left = Packing(room), MOST_BUNDLES if self._cut is None else self._cut
+        placement, n_left = Placement(extent), MOST_BUNDLES if self._cut is None else self._cut
 
         def place(bundle: Bundle) -> Bundle | None:
             nonlocal n_left
-            placed = packing.place(bundle) if n_left > 0 else None
+            placed = placement.place(bundle) if n_left > 0 else None
             n_left -= placed is not None
             return placed
 
-        picks = fair_picks(claims, room.largest, place)
-        return clipped([bundle for bundles in picks.values() for bundle in bundles], room)
+        picks = fair_picks(claims, extent.largest, place)
+        return clipped([bundle for bundles in picks.values() for bundle in bundles], extent)
 
     def refused(self, n_asked: int, now_s: float) -> None:
         """The autoscaler cannot fulfil the request, and so does none of it: ask for less, and for all again in five minutes."""
         self._cut, self._cut_s = int(n_asked * _CUT), now_s
 
-    def room(self, nodes: Sequence[Any]) -> Room:
+    def extent(self, nodes: Sequence[Any]) -> Extent:
         """What there is and could be: of those who know the node types, the word of the one that came last."""
         known = self._known
-        return Room(tuple(nodes), known.types, known.max_nodes)
+        return Extent(tuple(nodes), known.types, known.max_nodes)
 
     @property
     def selectors(self) -> Mapping[str, Mapping[str, str]]:
@@ -163,7 +163,7 @@ class _Actor:
 
     def __init__(self) -> None:
         self._desk = Desk()
-        self._room = Room()
+        self._extent = Extent()
         self._asked: list[Bundle] | None = None
         self._asked_s = 0.0
         self._looks = asyncio.Lock()
@@ -179,7 +179,7 @@ class _Actor:
         """The study's share; None when it is not known here (any more) and has to join."""
         if not self._desk.heard(token, time.monotonic()):
             return None
-        return self._desk.shares(self._room)[token]
+        return self._desk.shares(self._extent)[token]
 
     async def leave(self, token: str) -> None:
         self._desk.leave(token)
@@ -187,7 +187,7 @@ class _Actor:
 
     async def members(self) -> list[tuple[str, float]]:
         """Studies and their shares, for people and tests."""
-        shares = self._desk.shares(self._room)
+        shares = self._desk.shares(self._extent)
         return sorted((member.study, shares[token]) for token, member in self._desk.members.items())
 
     async def asked(self) -> list[Row] | None:
@@ -207,11 +207,11 @@ class _Actor:
         """See what there is, and ask for what is wanted when that has changed or was not taken."""
         async with self._looks:
             nodes = await asyncio.to_thread(living_nodes)
-            self._room = self._desk.room(nodes)
+            self._extent = self._desk.extent(nodes)
             now_s = time.monotonic()
             if self._asked and now_s - self._asked_s > _REFUSED_AFTER_S and await asyncio.to_thread(_is_refused):
                 self._desk.refused(len(self._asked), now_s)
-            wanted = self._desk.wanted(self._room, now_s)
+            wanted = self._desk.wanted(self._extent, now_s)
             if wanted is None and self._asked:
                 wanted = []  # whoever asked has gone
             if wanted is None or wanted == self._asked:
