@@ -168,8 +168,11 @@ def _check_names(kind: str, spec: PluginSpec, known: Sequence[str]) -> None:
                 f"{kind} {spec.type!r} has no option {option!r}",
                 path=f"{kind}.{option}",
                 expected=f"one of {', '.join(known)}" if known else "no options",
-                hint=f"did you mean {near!r}?" if near else None,
+                hint=_SEED if (kind, option) == ("sampler", "seed") else f"did you mean {near!r}?" if near else None,
             )
+
+
+_SEED = "give the study a seed: every sampler follows from it"
 
 
 def _inner(kind: str, spec: PluginSpec, found: type[Any], arguments: Sequence[Any]) -> dict[str, Any]:
@@ -216,9 +219,10 @@ def _check_types(kind: str, spec: PluginSpec, found: type[Any]) -> None:
     hints = _hints(found)
     for option, value in spec.options.items():
         accepted = _plain_types(hints.get(option))
+        plain = any(isinstance(one, type) for one in accepted)
         if accepted and not any(_is(value, one) for one in accepted):
             raise SweepError(
-                f"{kind} {spec.type!r}: {option} has the wrong type",
+                f"{kind} {spec.type!r}: {option} {'has the wrong type' if plain else 'takes no such value'}",
                 path=f"{kind}.{option}",
                 got=value,
                 expected=" or ".join(_WORDS[one] if isinstance(one, type) else repr(one[0]) for one in accepted),

@@ -81,3 +81,40 @@ def test_the_summary_says_that_promoted_trials_began_anew(tuner, sweep, name, an
         r"; each of the \d+ promotions began anew, as there was no checkpoint \(context.save_checkpoint\)$", reason
     )
     assert bool(said) == anew
+
+
+def test_a_last_step_that_is_not_that_of_the_objective_is_told_before_it_starts(tuner, sweep):
+    text = FOLDS.replace("PROMOTE", "false").replace("max: 5", "max: 81")
+    said = "note: the pruner asha is told that trials end at step 81 (max), but the last step is 5"
+    assert said in tuner("validate", sweep(text)).stderr
+
+
+def test_what_an_earlier_study_gives_is_told_before_it_starts(tuner, sweep):
+    path = sweep(FUNCTION.replace("NAME", "train"))
+    tuner("run", path, "-q", "--name", "earlier")
+    text = FUNCTION.replace("NAME", "train") + "prior: earlier\n"
+    assert re.search(
+        r"note: \d+ of the \d+ finished trials of study 'earlier' are re-used", tuner("validate", sweep(text)).stderr
+    )
+    other = sweep(text.replace("x: {low", "y: {low"))
+    assert "prior: nothing of it can be used" in tuner("validate", other, exit_code=2).stderr
+
+
+def test_validating_a_prior_makes_no_store(tuner, sweep, tmp_path):
+    said = tuner("validate", sweep(FUNCTION.replace("NAME", "train") + "prior: earlier\n"), exit_code=2).stderr
+    assert "prior[0]: there is no study called 'earlier'" in said
+    assert not (tmp_path / ".tuner").exists()
+
+
+FAILS = """
+def train(params, context):
+    context.report(1, loss=params["x"])
+    context.report(1, loss=params["x"])
+"""
+
+
+def test_what_to_do_next_is_to_look_at_a_failure_before_at_the_pruner(tuner, sweep, tmp_path):
+    path = sweep(FUNCTION.replace("NAME", "train").replace(", promote: true", ""))
+    (tmp_path / "work.py").write_text(FAILS)
+    told = tuner("run", path, "-q", exit_code=1).lines
+    assert told[-2:] == ["  tuner trials s --state fail", "  tuner logs s 0"]

@@ -107,6 +107,16 @@ SWEEPS = {
     "constraint without a bound": sweep(constraints="[{name: recall}]"),
     "latency maximized": sweep(metric="predict_ms"),
     "pruner without reports": estimator("sklearn.svm.SVC", space="svm/classifier", pruner="asha"),
+    "pruner begins behind the last round": sweep(
+        pruner="{type: asha, min: 100}", parameters="{n_estimators: {low: 10, high: 50}}"
+    ),
+    "pruner begins behind the last fold": sweep(
+        ESTIMATOR[:-1] + ", fidelity: folds, validation: {kind: cv, folds: 5}}",
+        pruner="{type: median, n_warmup_steps: 9}",
+    ),
+    "sampler with a seed": sweep(sampler="{type: tpe, seed: 3}"),
+    "sampler with another choice": sweep(sampler="{type: qmc, qmc_type: sobool}"),
+    "prior that is not there": sweep(prior="last-week"),
     "steps without reports": estimator("sklearn.svm.SVC", space="svm/classifier", limits="{steps: 100}"),
     "cost without prices": sweep(limits="{trials: 2, cost: 5}"),
     "cost without prices of nodes": sweep(

@@ -78,3 +78,11 @@ def test_a_pruned_trial_violates_nothing(story):
     s.report(0, 1, 11.0)
     s.fail(0, FailureKind.WORKER_LOST)
     assert (s.trial(0).state, s.trial(0).violation) == (TrialState.PRUNED, 0.0)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("los", "loss"), ("peak_memory", "peak_memory_mib"), ("latency", None)])
+def test_a_constraint_that_nobody_returns_a_value_for_says_what_may_be_meant(story, name, meant):
+    s = one(story, Constraint(name, high=10.0))
+    s.finish(0, 1.0)
+    message = s.trial(0).failure.message
+    assert message.endswith(f"; is {meant} meant?" if meant else "returned were loss")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tuner.dashboard import notes
 from tuner.resources import Resources
 from tuner.study import Constraint, PluginSpec
@@ -86,3 +88,28 @@ def test_trials_that_failed_are_not_held_against_the_pruner(spec):
     assert said.startswith(
         "no trial ran to its end, so there is no best one: 3 stopped early, and 2 failed; see first why"
     )
+
+
+@pytest.mark.parametrize(
+    ("pruner", "begins"),
+    [
+        (PluginSpec("asha", {"min": 20}), 20),
+        (PluginSpec("asha", {"min": 2, "eta": 4, "early_stopping_rate": 2}), 32),
+        (PluginSpec("median", {"n_warmup_steps": 10}), 10),
+        (PluginSpec("patient", {"patience": 2, "pruner": {"type": "median", "n_warmup_steps": 10}}), 10),
+    ],
+)
+def test_a_pruner_that_begins_behind_the_last_step(spec, pruner, begins):
+    found = [trial(0, steps=9, last_step=9), trial(1, TrialState.FAIL, FailureKind.RAISED, steps=3, last_step=3)]
+    said = f"the pruner {pruner.type} looked at no trial: it begins at step {begins}, and the last step was 9"
+    study = replace(spec(), pruner=pruner)
+    assert notes.notes(study, found) == [said]
+    assert notes.notes(study, [*found, trial(2, steps=begins, last_step=begins)]) == []
+    assert notes.notes(study, found[1:]) == []
+
+
+@pytest.mark.parametrize(("end", "told"), [(4, True), (5, False), (20, False), (21, True)])
+def test_a_pruner_that_was_told_of_another_last_step(spec, end, told):
+    study = replace(spec(), pruner=PluginSpec("hyperband", {"max": 10}))
+    said = f"the pruner hyperband was told that trials end at step 10 (max), and they end at step {end}"
+    assert notes.notes(study, [trial(0, steps=end, last_step=end)]) == ([said] if told else [])

@@ -26,7 +26,7 @@ from tuner.api.sampling import (
     without_checkpoints,
 )
 from tuner.api.signals import Interrupts, terminable
-from tuner.api.stores import find_study, open_store, store_folder, store_url
+from tuner.api.stores import find_study, has_store, open_store, store_folder, store_url
 from tuner.api.study import Study
 from tuner.cluster.address import parse_address
 from tuner.core.actions import Close
@@ -39,7 +39,7 @@ from tuner.study import Limits, PluginSpec, StudySpec
 from tuner.sweep import Sweep, known_types
 from tuner.trial import Attempt, Trial
 
-__all__ = ["Prepared", "executor_before", "prepare", "resume_study", "run_sweep"]
+__all__ = ["Prepared", "check_prior", "executor_before", "prepare", "resume_study", "run_sweep"]
 
 FAILED_REASONS = frozenset({"failures"})
 
@@ -79,6 +79,22 @@ def prepare(spec: StudySpec, objective: Objective | None = None) -> Prepared:
         spec = replace(spec, resources=replace(spec.resources, gpu=0.0))
     notes = training_notes(spec, pruner, objective)
     return Prepared(spec, objective, sampler, Scheduler(spec, pruner), notes)
+
+
+def check_prior(parts: Prepared, url: str | None) -> Sequence[str]:
+    """What earlier studies would give, a sentence for each; a store that is not there yet is not made.
+
+    Raises:
+        SweepError: A study that is named is not there, or nothing of any can be used.
+        StoreError: The store cannot be read.
+    """
+    if not parts.spec.prior:
+        return ()
+    store = open_store(url if has_store(url) else "memory://")
+    try:
+        return _recalled(parts, store)[1].notes
+    finally:
+        store.close()
 
 
 def _recalled(parts: Prepared, store: Store) -> tuple[Prepared, Recalled]:

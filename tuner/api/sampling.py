@@ -54,13 +54,21 @@ def check_training(spec: StudySpec, objective: Objective) -> None:
 
 
 def training_notes(spec: StudySpec, pruner: Pruner, objective: Objective) -> list[str]:
-    """What a person should know before it starts: promotion costs more than it seems without checkpoints."""
-    if not pruner.promotes or objective.checkpoints is not False or spec.sampler.type in CONTINUING:
-        return []
-    return [
-        f"the pruner {spec.pruner.type} lets paused trials go on, but this objective saves no checkpoints: each is trained "
-        "anew from its beginning; with promote: false trials are stopped for good instead"
-    ]
+    """What a person should know before it starts, though it is no mistake: promotion costs more than it seems without
+    checkpoints, and a pruner that was told of another last step than there is has too many rungs, or too few.
+    """
+    notes = []
+    if pruner.promotes and objective.checkpoints is False and spec.sampler.type not in CONTINUING:
+        notes.append(
+            f"the pruner {spec.pruner.type} lets paused trials go on, but this objective saves no checkpoints: each is trained "
+            "anew from its beginning; with promote: false trials are stopped for good instead"
+        )
+    told, last = spec.pruner.options.get("max"), objective.last_step
+    if isinstance(told, int) and last is not None and not told / 2 <= last <= 2 * told:
+        notes.append(
+            f"the pruner {spec.pruner.type} is told that trials end at step {told} (max), but the last step is {last}"
+        )
+    return notes
 
 
 def without_checkpoints(spec: StudySpec, promotions: tuple[int, int], events: Iterable[Event]) -> str:

@@ -11,7 +11,7 @@ from tuner.core.ports import Store, StudyInfo
 from tuner.errors import StudyNotFound, closest
 from tuner.study import PluginSpec
 
-__all__ = ["HOME_URL", "find_study", "open_store", "store_folder", "store_url"]
+__all__ = ["HOME_URL", "find_study", "has_store", "open_store", "store_folder", "store_url"]
 
 DEFAULT_URL = "sqlite:///.tuner/tuner.db"
 HOME_URL = "sqlite:///~/.tuner/tuner.db"
@@ -43,6 +43,14 @@ def store_folder(url: str | None = None) -> Path:
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///").partition("?")[0]).expanduser().absolute().parent
     return Path(os.environ.get("TUNER_FOLDER") or ".tuner").expanduser().absolute()
+
+
+def has_store(url: str | None = None) -> bool:
+    """Whether there may be a store: an SQLite file that is not there is none."""
+    url = store_url(url)
+    if not url.startswith("sqlite:///"):
+        return True
+    return Path(url.removeprefix("sqlite:///").partition("?")[0]).expanduser().exists()
 
 
 def find_study(store: Store, name: str) -> StudyInfo:

@@ -176,8 +176,7 @@ def _best(study: Study, best: Trial) -> dict[str, str]:
 
 def _failures(study: Study) -> dict[str, str]:
     """Failed trials by kind, each with an example and how to see its log."""
-    failed = [trial for trial in study.trials if trial.state is TrialState.FAIL and trial.failure is not None]
-    failed = [trial for trial in failed if trial.failure and trial.failure.kind is not FailureKind.STOPPED]
+    failed = [trial for trial in study.trials if trial.state is TrialState.FAIL and not _is_cut(trial)]
     kinds = Counter(trial.failure.kind for trial in failed if trial.failure)
     examples = {trial.failure.kind: trial for trial in reversed(failed) if trial.failure}
     rows: dict[str, str] = {}
@@ -189,6 +188,11 @@ def _failures(study: Study) -> dict[str, str]:
     return rows
 
 
+def _is_cut(trial: Trial) -> bool:
+    """Whether it ended without a result only because the sweep did."""
+    return trial.failure is not None and trial.failure.kind is FailureKind.STOPPED
+
+
 def _store_option(study: Study) -> str:
     """What makes a command find the store again; a password in it is left for the user to fill in."""
     return "" if study.store == store_url() else f" --store {shlex.quote(masked(study.store))}"
@@ -198,10 +202,11 @@ def _next(study: Study) -> list[str]:
     name, store = study.name, _store_option(study)
     if study.state == "INTERRUPTED" or study.error is not None:
         return [f"tuner resume {name}{store}", f"tuner status {name}{store}"]
-    if study.best_trial is None and study.info.counts.get("PRUNED"):
+    failed = [trial.number for trial in study.trials if trial.state is TrialState.FAIL and not _is_cut(trial)]
+    if study.best_trial is None and study.info.counts.get("PRUNED") and not failed:
         return [f"tuner explain {name}{store}", f"tuner resume {name} --trials {2 * len(study.trials)}{store}"]
     if study.best_trial is None:
-        return [f"tuner trials {name} --state fail{store}", f"tuner logs {name} 0{store}"]
+        return [f"tuner trials {name} --state fail{store}", f"tuner logs {name} {failed[0] if failed else 0}{store}"]
     pareto = " --pareto" if len(study.spec.metrics) > 1 else ""
     commands = [f"tuner best {name}{pareto}{store}", f"tuner trials {name} --sort value{store}"]
     if study.model_path:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tuner import sweep
-from tuner.api.runs import prepare
+from tuner.api.runs import check_prior, prepare
 from tuner.cli._options import Output, OutputOption
 from tuner.cli._output import flat, pairs, print_json, remark, say
 from tuner.cli._sizes import asked_for
@@ -37,10 +37,16 @@ def command(
     loaded = sweep.load(file, overrides(changes or []))
     try:
         parts = prepare(loaded.spec)
+        known = check_prior(parts, loaded.store)
     except SweepError as error:
         loaded.locate(error)
         raise
-    notes = [*loaded.notes, *sweep.growth_notes(loaded.spec.limits, loaded.executor, starts=False), *parts.notes]
+    notes = [
+        *loaded.notes,
+        *sweep.growth_notes(loaded.spec.limits, loaded.executor, starts=False),
+        *parts.notes,
+        *known,
+    ]
     for note in notes:
         remark(f"note: {note}")
     if output is Output.JSON:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tuner.core.ledger import LiveTrial
+from tuner.errors import closest
 from tuner.study import Constraint, Metric
 from tuner.trial import Completed, Failed, FailureKind, Outcome, Pruned
 
@@ -73,7 +74,9 @@ def with_constraints(
         if measured is None or name not in measured:
             what = "could not be measured" if name in MEASURED else "was not returned"
             returned = ", ".join(outcome.values) or "nothing"
-            message = f"the constraint on {name} needs its value, which {what}; returned were {returned}"
+            near = closest(name, [*outcome.values, *MEASURED]) if name not in MEASURED else None
+            meant = f"; is {near} meant?" if near else ""
+            message = f"the constraint on {name} needs its value, which {what}; returned were {returned}{meant}"
             return Failed(FailureKind.BAD_REPORT, message)
         values[name] = measured[name]
     return Completed(values)

@@ -6,16 +6,53 @@ from collections.abc import Iterable, Sequence
 
 from tuner.core.selection import feasible
 from tuner.dashboard import text
+from tuner.pruners._options import first_look
 from tuner.study import Constraint, StudySpec
 from tuner.trial import Attempt, Failed, FailureKind, Pruned, Trial, TrialState
 
 __all__ = ["bounds", "constraints", "cut", "notes", "paused", "promotions", "retried", "violations"]
 
+_WITH_STEPS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "curve")
+
 
 def notes(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:
     """What is worth saying of a study as it stands."""
-    told = [_never_judged(spec, trials), _none_ran_through(spec, trials), _invalid(trials), _repeated(spec, trials)]
+    told = [
+        _never_judged(spec, trials),
+        _begins_too_late(spec, trials),
+        _ends_elsewhere(spec, trials),
+        _none_ran_through(spec, trials),
+        _invalid(trials),
+        _repeated(spec, trials),
+    ]
     return [note for note in told if note]
+
+
+def _begins_too_late(spec: StudySpec, trials: Sequence[Trial]) -> str | None:
+    """A pruner whose first look lies beyond all that was reported, once a trial has shown where trials end."""
+    if spec.pruner.type not in _WITH_STEPS or not any(trial.state is TrialState.COMPLETE for trial in trials):
+        return None
+    reached = max((trial.last_step for trial in trials if trial.last_step is not None), default=None)
+    begins = first_look(spec.pruner.options)
+    if reached is None or begins <= reached:
+        return None
+    return f"the pruner {spec.pruner.type} looked at no trial: it begins at step {begins:g}, and the last step was {reached}"
+
+
+def _ends_elsewhere(spec: StudySpec, trials: Sequence[Trial]) -> str | None:
+    """A pruner that was told of another end than trials have: rungs too many, or too few."""
+    told = spec.pruner.options.get("max")
+    ends = [trial.last_step for trial in trials if trial.state is TrialState.COMPLETE and trial.last_step is not None]
+    if (
+        spec.pruner.type not in _WITH_STEPS
+        or not isinstance(told, int)
+        or not ends
+        or told / 2 <= max(ends) <= 2 * told
+    ):
+        return None
+    return (
+        f"the pruner {spec.pruner.type} was told that trials end at step {told} (max), and they end at step {max(ends)}"
+    )
 
 
 def _never_judged(spec: StudySpec, trials: Sequence[Trial]) -> str | None:

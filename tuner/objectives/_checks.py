@@ -10,7 +10,7 @@ from tuner.objectives._build import Blueprint
 from tuner.objectives._metrics import Metrics
 from tuner.objectives._parameters import CHOICE, PREPROCESS, SplitParams, plain_name, split_params
 from tuner.objectives._preprocess import Choices
-from tuner.space import Categorical, Constant, SearchSpace, matches
+from tuner.space import Categorical, Constant, Int, SearchSpace, matches
 from tuner.study import StudySpec
 from tuner.trial import ParamValue
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_reports",
     "constants_for",
     "families",
+    "last_step",
     "may_use_gpu",
     "reachable",
     "usable_example",
@@ -32,8 +33,32 @@ OBEDIENT = frozenset(
 )  # packages whose estimators use no GPU unless a parameter says so
 
 
-def check_reports(spec: StudySpec, fidelities: Iterable[str]) -> None:
+def last_step(space: SearchSpace, fidelities: Iterable[str], n_folds: int) -> int | None:
+    """The last step that any trial can report; None where only training shows it.
+
+    Args:
+        space: What may be tried.
+        fidelities: What each of the estimators reports by.
+        n_folds: Of the validation.
+    """
+    reported = set(fidelities) - {"none"}
+    if reported == {"folds"}:
+        return n_folds
+    if reported != {"boosting_rounds"}:
+        return None
+    rounds = space.get("n_estimators")
+    if isinstance(rounds, Int):
+        return rounds.high
+    return rounds.value if isinstance(rounds, Constant) and isinstance(rounds.value, int) else None
+
+
+def check_reports(spec: StudySpec, fidelities: Iterable[str], last: int | None) -> None:
     """Raise when something of the study waits for reports and no estimator of it makes any, or makes others.
+
+    Args:
+        spec: The study's.
+        fidelities: What each of its estimators reports by.
+        last: The last step that any trial can report, if that is known.
 
     Raises:
         SweepError: A pruner would never see a report or misread what it sees, or a budget of steps would be one of trials.
@@ -42,6 +67,7 @@ def check_reports(spec: StudySpec, fidelities: Iterable[str]) -> None:
     if spec.pruner.type == "wilcoxon" and reported:
         _check_racing(spec, reported)
     if reported:
+        _check_beginning(spec, sorted(reported), last)
         return
     mend = "validate by {kind: cv}, which reports every fold, or use an estimator with boosting rounds or epochs"
     if spec.pruner.type != "none":
@@ -60,6 +86,21 @@ def check_reports(spec: StudySpec, fidelities: Iterable[str]) -> None:
             expected="limits.trials",
             hint=mend,
         )
+
+
+def _check_beginning(spec: StudySpec, reported: Sequence[str], last: int | None) -> None:
+    """A pruner must look at trials before they end."""
+    options = spec.pruner.options
+    name = next((name for name in ("min", "n_warmup_steps") if name in options), None)
+    if last is None or name is None or not isinstance(options[name], int) or options[name] <= last:
+        return
+    raise SweepError(
+        f"the pruner {spec.pruner.type} would look at no trial: the last step is {last} ({', '.join(reported)})",
+        path=f"pruner.{name}",
+        got=options[name],
+        expected=f"at most {last}",
+        hint="steps of this objective are " + " or ".join(reported),
+    )
 
 
 def _check_racing(spec: StudySpec, reported: Collection[str]) -> None:

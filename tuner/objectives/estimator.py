@@ -224,7 +224,8 @@ class Estimator(Objective):
             self._fidelities[family] = choose_fidelity(
                 self._wanted_fidelity, example, cv=self._validation.kind == "cv", several=several
             )
-        checks.check_reports(spec, self._fidelities.values())
+        self.last_step = checks.last_step(spec.space, self._fidelities.values(), len(self._splits.folds))
+        checks.check_reports(spec, self._fidelities.values(), self.last_step)
         by_steps = any(fidelity in ("boosting_rounds", "epochs") for fidelity in self._fidelities.values())
         self.checkpoints = (
             None if by_steps else False

@@ -89,11 +89,13 @@ class Objective(ABC):
     Attributes:
         checkpoints: Whether its attempts save checkpoints and go on from them; None when that is the user's code's to say.
             Known once it is prepared.
+        last_step: The last step that an attempt can report; None when nobody knows before it trains. Known once it is prepared.
         uses_gpu: Whether its attempts have any use for a GPU; None when that is the user's code's to say. Known once it is
             prepared.
     """
 
     checkpoints: bool | None = None
+    last_step: int | None = None
     uses_gpu: bool | None = None
 
     def prepare(self, spec: StudySpec) -> None:  # noqa: B027 -- a plain function has nothing to prepare
