@@ -337,6 +337,10 @@ class TestSites:
         names = [site.name for site in sites_of_types(kinds, 6)]
         assert names == ["up to 1 a", "up to 2 a", "up to 4 a", "up to 5 a", "up to 1 b", "all types, up to 6"]
 
+    def test_sizes_end_where_nobody_would_pay(self):
+        names = [site.name for site in sites_of_types([NodeType("a", NODE, 2**31 - 1)], 2**31 - 1)]
+        assert names == ["up to 1 a", "up to 2 a", "up to 4 a", "up to 8 a", "up to 16 a", "up to 32 a", "up to 64 a"]
+
 
 class TestPlan:
     def test_a_study_that_was_seen_to_use_no_gpu_asks_for_none(self, url):
@@ -398,6 +402,14 @@ class TestAfterwards:
         study = run_sweep(Sweep(SPEC, ""), ran(url, 2, trials=3), objective=ModelObjective())
         assert compare_forecast(study) is None
         assert planned(study) == {}
+
+    @pytest.mark.parametrize("written", ["", "{", "{}", '{"options": [{}], "notes": []}'])
+    def test_a_forecast_that_cannot_be_read_is_none(self, url, written):
+        study = run_sweep(Sweep(SPEC, ""), ran(url, 2, trials=3), objective=ModelObjective())
+        path = store_folder(url) / "plans" / "planned.json"
+        path.parent.mkdir()
+        path.write_text(written)
+        assert compare_forecast(study) is None
 
     def test_another_cluster_than_any_that_was_planned_is_not_compared(self, url):
         options = PlanOptions(pilot=5, run=ran(url, 1))

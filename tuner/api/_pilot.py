@@ -135,7 +135,7 @@ class _Watch:
         if self._opened_s is not None:
             before_s = max(0.0, self._opened_s - began_s)
             told["not in it"] = (
-                f"starting Ray and reading the data ({before_s:.0f} s in the pilot), fitting the best model"
+                f"what comes before, Ray and the data ({before_s:.0f} s in the pilot), and fitting the best model"
             )
         others = self._load.others
         if others is not None and others >= BUSY:

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 NODE = "node"  # the kind of nodes that are simply there
+MOST_NODES = 64  # of a size that nobody asked for: manifests of KubeRay may allow two thousand million
 ALIKE = 1.5  # times: nodes with so many more or fewer CPUs are another cluster than the one that was planned
 
 
@@ -146,18 +147,19 @@ def sites_of_types(types: Sequence[NodeType], max_nodes: int, counts: Sequence[i
     Args:
         types: What the cluster can start.
         max_nodes: How many worker nodes there may be at once.
-        counts: Sizes; empty for 1, 2, 4, ... up to the largest.
+        counts: Sizes; empty for 1, 2, 4, ... up to the largest, but not above 64.
     """
     sites = []
     for kind in types:
         most = min(kind.max_nodes, max_nodes)
-        sizes = [n for n in counts or _doubling(most) if 1 <= n <= most]
+        sizes = [n for n in counts or _doubling(min(most, MOST_NODES)) if 1 <= n <= most]
         sites += [
             Site(f"up to {n} {kind.name}", (replace(kind, max_nodes=n, min_nodes=min(kind.min_nodes, n)),), n)
             for n in sizes
         ]
     if len(types) > 1:
-        sites.append(Site(f"all types, up to {max_nodes}", tuple(types), max_nodes))
+        most = max_nodes if counts else min(max_nodes, MOST_NODES)
+        sites.append(Site(f"all types, up to {most}", tuple(types), most))
     return sites
 
 
@@ -243,7 +245,10 @@ def compare_forecast(study: Study) -> Comparison | None:
     path = _path(study.store, study.name)
     if not path.is_file():
         return None
-    planned = Forecast.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        planned = Forecast.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError):  # cut off, or of another version: no reason to lose a summary
+        return None
     store = open_store(study.store)
     try:
         events = [event for _, event in store.events(study.name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,7 +128,8 @@ def command(
     if output is Output.JSON:
         print_json(made.to_dict())
         return
-    _tell(made, file)
+    again = [*(("--address", address) if address else ()), *(("--store", store) if store else ())]
+    _tell(made, shlex.join(["tuner", "run", str(file), *again]))
 
 
 def _loaded(file: Path, changes: dict[str, Any], *, priced: bool) -> Sweep:
@@ -250,7 +252,7 @@ def _sites_of_file(path: Path, counts: list[int]) -> list[Site]:
 # -- text -----------------------------------------------------------------------------------------------------------------
 
 
-def _tell(made: Forecast, file: Path) -> None:
+def _tell(made: Forecast, following: str) -> None:
     asked = [text.pluralize(made.trials, "trial")] if made.trials is not None else []
     asked += [f"within {text.duration(made.time_limit_s)}"] if made.time_limit_s is not None else []
     asked += [f"for at most {made.cost_limit:g}"] if made.cost_limit is not None else []
@@ -277,7 +279,7 @@ def _tell(made: Forecast, file: Path) -> None:
         say()
     for note in made.notes:
         say(f"note: {note}")
-    say(f"next  tuner run {file}")
+    say(f"next  {following}")
 
 
 def _row(option: Option, made: Forecast) -> list[str]:
