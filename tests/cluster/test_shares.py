@@ -87,3 +87,26 @@ def test_a_study_that_wants_less_leaves_its_part_of_the_limit_to_others():
 def test_what_no_node_holds_keeps_nothing_else_back():
     extent = Extent(types=(TYPE,))
     assert picked(extent, a=Claim(1.0, (Bundle(cpu=64), CPU)), b=Claim(1.0, None)) == {"a": 1, "b": 0}
+
+
+@pytest.mark.parametrize(
+    ("n_cpus", "light", "heavy"), [(2, 0.25, 0.75), (4, 0.25, 0.75), (6, 0.25, 5 / 6), (8, 0.25, 0.75), (10, 0.25, 0.8)]
+)
+def test_no_cpu_stays_idle_because_shares_are_held_in_whole_attempts(n_cpus, light, heavy):
+    claims = {"light": Claim(1.0, (ONE,) * 50), "heavy": Claim(3.0, (ONE,) * 50)}
+    told = fair_shares(claims, Resources(n_cpus, 0, 4096))
+    assert told == pytest.approx({"light": light, "heavy": heavy})
+
+
+def test_what_is_left_between_shares_goes_to_no_attempt_that_is_too_large_for_it():
+    claims = {"a": Claim(1.0, (Resources(cpu=3),) * 9), "b": Claim(1.0, (ONE,) * 50)}
+    assert fair_shares(claims, Resources(8, 0, 4096)) == pytest.approx({"a": 0.5, "b": 0.5})
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.dictionaries(st.sampled_from("abcd"), st.floats(0.1, 10), min_size=1), st.integers(4, 40))
+def test_whole_attempts_of_all_studies_together_fit(weights, n_cpus):
+    told = fair_shares({name: Claim(w, (ONE,) * 99) for name, w in weights.items()}, Resources(n_cpus, 0, 99_999))
+    assert sum(max(1, int(share * n_cpus + 1e-9)) for share in told.values()) <= n_cpus + len(weights) - 1
+    if all(share * n_cpus >= 1 for share in told.values()):
+        assert sum(int(share * n_cpus + 1e-9) for share in told.values()) == n_cpus

@@ -9,6 +9,7 @@ are told anew within seconds).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -52,7 +53,37 @@ def fair_shares(claims: Mapping[str, Claim[R]], capacity: Resources) -> dict[str
     levels = _water_levels(needs, {study: claim.weight for study, claim in claims.items()})
     used = [sum(levels[study] * need.mix[kind] for study, need in needs.items()) for kind in range(len(_KINDS))]
     spare = max(0.0, 1.0 - max(used, default=0.0))
-    return {study: min(1.0, max(claim.weight / total, levels[study] + spare)) for study, claim in claims.items()}
+    shares = {study: min(1.0, max(claim.weight / total, levels[study] + spare)) for study, claim in claims.items()}
+    return shares | _in_whole_attempts(shares, claims, capacity)
+
+
+def _in_whole_attempts(
+    shares: Mapping[str, float], claims: Mapping[str, Claim[R]], capacity: Resources
+) -> dict[str, float]:
+    """The shares of studies that can have one attempt more than their part holds whole.
+
+    Of six CPUs, half of one study's share and half of another's would stay idle for 4.5 and 1.5 attempts of one CPU each. What
+    is left when all have their whole attempts (one at least) goes to those who miss least of another, of the size of their
+    largest.
+    """
+    wants = {study: claims[study].wants or () for study in shares}
+    if not all(wants.values()):
+        return {}  # one of them wants nothing or all there is: nothing stays idle
+    largest = {study: [max(getattr(b, kind) for b in wants[study]) for kind in _KINDS] for study in shares}
+    offered = [getattr(capacity, kind) for kind in _KINDS]
+    unit = {s: max((b / o for b, o in zip(largest[s], offered, strict=True) if o > 0), default=0.0) for s in shares}
+    if not all(unit.values()):
+        return {}
+    parts = {study: min(shares[study] / unit[study], float(len(wants[study]))) for study in shares}
+    held = {study: max(1, math.floor(parts[study] + _EPS)) for study in shares}
+    left = [amount - sum(held[s] * largest[s][kind] for s in shares) for kind, amount in enumerate(offered)]
+    raised: dict[str, float] = {}
+    for study in sorted(shares, key=lambda name: (held[name] - parts[name], name)):
+        fits = all(b <= amount + _EPS for b, amount in zip(largest[study], left, strict=True))
+        if fits and held[study] < parts[study] - _EPS:
+            left = [amount - b for b, amount in zip(largest[study], left, strict=True)]
+            raised[study] = min(1.0, (held[study] + 1) * unit[study])
+    return raised
 
 
 @dataclass(frozen=True, slots=True)
