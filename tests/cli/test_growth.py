@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import tuner as tuner_api
 from tests.cli.conftest import SPEC
 from tuner.api.runs import executor_before
 from tuner.api.stores import open_store
@@ -131,3 +132,18 @@ def test_a_study_goes_on_at_the_address_where_it_ran(keeper):
     info = store.study(SPEC.name)
     store.close()
     assert executor_before(info.provenance) == ray(address="10.0.0.5:6379")
+
+
+def test_python_warns_of_it(tmp_path):
+    with pytest.warns(UserWarning, match="limits.nodes: 8 does nothing here: executor inline"):
+        tuner_api.run(
+            lambda params, context: params["x"],
+            space={"x": tuner_api.Float(0.0, 1.0)},
+            metric="loss",
+            goal="minimize",
+            trials=1,
+            nodes=8,
+            executor="inline",
+            store=f"sqlite:///{tmp_path}/t.db",
+            name="warned",
+        )

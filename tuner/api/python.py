@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, cast
@@ -16,7 +17,7 @@ from tuner.api.study import Study
 from tuner.core.ports import Objective
 from tuner.errors import ObjectiveError, SweepError, closest
 from tuner.study import CheckpointPolicy, Constraint, FirstTrial, PluginSpec, Prices, Prior
-from tuner.sweep import Sweep, build_spec, load, to_yaml
+from tuner.sweep import Sweep, build_spec, growth_notes, load, to_yaml
 
 __all__ = ["ResumeArguments", "RunArguments", "resume", "run"]
 
@@ -162,6 +163,8 @@ def run(objective: Trainable, *, space: Any = None, metric: Any = None, **argume
         executor=_executor(arguments),
         **rest,
     )
+    for note in growth_notes(spec.limits, _executor(arguments), address=arguments.get("address")):
+        warnings.warn(note, stacklevel=2)
     sweep = Sweep(spec=spec, text=to_yaml(spec))
     return _whole(run_sweep(sweep, _options(arguments), arguments.get("observer"), built))
 
