@@ -99,6 +99,11 @@ def test_without_checkpoints_the_end_says_so(store):
     assert "no trial saved a checkpoint" in study.closed_reason
 
 
+def test_without_checkpoints_nothing_is_said_where_nobody_needed_one(store):
+    study = run(store, forgetful, sampler={"type": "pbt", "population": 4, "interval": 1000}, trials=6)
+    assert "checkpoint" not in (study.closed_reason or "")
+
+
 def test_an_objective_that_saves_none_is_refused_before_anything_is_written(store, monkeypatch):
     monkeypatch.setattr(Function, "checkpoints", False)
     with pytest.raises(SweepError, match="saves none"):

@@ -222,6 +222,9 @@ def _is_a_users(file: str) -> bool:
 
 def _short(file: str) -> str:
     path = Path(file)
+    for folder in path.parents:
+        if folder.name in ("site-packages", "dist-packages"):
+            return str(path.relative_to(folder))
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -96,6 +96,7 @@ def test_trials_that_failed_are_not_held_against_the_pruner(spec):
         (PluginSpec("asha", {"min": 20}), 20),
         (PluginSpec("asha", {"min": 2, "eta": 4, "early_stopping_rate": 2}), 32),
         (PluginSpec("median", {"n_warmup_steps": 10}), 10),
+        (PluginSpec("pbt", {"population": 4, "interval": 10}), 10),
         (PluginSpec("patient", {"patience": 2, "pruner": {"type": "median", "n_warmup_steps": 10}}), 10),
     ],
 )

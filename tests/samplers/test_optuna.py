@@ -193,6 +193,12 @@ class Stray(optuna.samplers.RandomSampler):
         return "purple"
 
 
+def test_a_class_of_another_name_is_told_the_nearest_one():
+    with pytest.raises(SweepError, match="has no attribute 'TPSampler'") as caught:
+        build(**{"class": "optuna.samplers:TPSampler"})
+    assert caught.value.hint == "did you mean optuna.samplers:TPESampler?"
+
+
 def test_what_the_class_chooses_beside_the_space_is_said_to_be_its_fault(monkeypatch):
     monkeypatch.setattr(optuna.samplers, "Stray", Stray, raising=False)
     space = SearchSpace({"kind": Categorical(["a", "b"])})

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from tuner import plugins
-from tuner.core.events import Checkpointed, Event
+from tuner.core.events import Checkpointed, Event, Suggested
 from tuner.core.ports import Objective, Problem, Pruner, Sampler
 from tuner.errors import SweepError
 from tuner.samplers._brackets import by_bracket
@@ -80,7 +80,11 @@ def without_checkpoints(spec: StudySpec, promotions: tuple[int, int], events: It
         events: The log; read only for population based training.
     """
     if spec.sampler.type in CONTINUING:
-        if any(isinstance(event, Checkpointed) for event in events):
+        copied = saved = False
+        for event in events:
+            copied = copied or (isinstance(event, Suggested) and event.parent is not None)
+            saved = saved or isinstance(event, Checkpointed)
+        if saved or not (copied or promotions[0]):
             return ""
         return "; no trial saved a checkpoint, so that copies and paused trials began anew (context.save_checkpoint)"
     promoted, anew = promotions

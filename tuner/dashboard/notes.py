@@ -12,7 +12,7 @@ from tuner.trial import Attempt, Failed, FailureKind, Pruned, Trial, TrialState
 
 __all__ = ["bounds", "constraints", "cut", "notes", "paused", "promotions", "retried", "violations"]
 
-_WITH_STEPS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "curve")
+_WITH_STEPS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "curve", "pbt")
 
 
 def notes(spec: StudySpec, trials: Sequence[Trial]) -> list[str]:

@@ -15,6 +15,8 @@ def first_look(options: Mapping[str, Any]) -> float:
     inner = options.get("pruner")
     if isinstance(inner, Mapping):
         return first_look(inner)
+    if "interval" in options:
+        return float(options["interval"])  # a population's turn
     if "n_warmup_steps" in options:
         return float(options["n_warmup_steps"])
     eta = options.get("eta") or options.get("reduction_factor") or 3

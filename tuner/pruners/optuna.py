@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -124,8 +125,16 @@ def _imported(path: object, place: str) -> type[Any]:
     try:
         found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     except Exception as error:  # the module may raise anything while it is imported
+        near = (
+            closest(attribute, dir(sys.modules[module]))
+            if isinstance(error, AttributeError) and module in sys.modules
+            else None
+        )
         raise SweepError(
-            f"{path!r} cannot be imported: {type(error).__name__}: {error}", path=place, expected=expected
+            f"{path!r} cannot be imported: {type(error).__name__}: {error}",
+            path=place,
+            expected=expected,
+            hint=f"did you mean {module}:{near}?" if near else None,
         ) from error
     if not (inspect.isclass(found) and issubclass(found, BasePruner)):
         raise SweepError(f"{path!r} is no Optuna pruner", path=place, expected=expected)

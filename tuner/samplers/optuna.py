@@ -170,8 +170,16 @@ def _imported(path: object) -> type[Any]:
             f"{path!r} cannot be imported: {error}", path="sampler.class", hint=hint or _installing(error)
         ) from error
     except Exception as error:  # the module may raise anything while it is imported
+        near = (
+            closest(attribute, dir(sys.modules[module]))
+            if isinstance(error, AttributeError) and module in sys.modules
+            else None
+        )
         raise SweepError(
-            f"{path!r} cannot be imported: {type(error).__name__}: {error}", path="sampler.class", expected=expected
+            f"{path!r} cannot be imported: {type(error).__name__}: {error}",
+            path="sampler.class",
+            expected=expected,
+            hint=f"did you mean {module}:{near}?" if near else None,
         ) from error
     if not (inspect.isclass(found) and issubclass(found, BaseSampler)):
         raise SweepError(f"{path!r} is no Optuna sampler", path="sampler.class", expected=expected)
