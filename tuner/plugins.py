@@ -19,7 +19,7 @@ from tuner.core import ports
 from tuner.errors import PluginFailed, PluginNotFound, SweepError, blamed, closest
 from tuner.study import PluginSpec
 
-__all__ = ["build", "load", "names"]
+__all__ = ["build", "is_optunas", "load", "names"]
 
 _PORTS: Mapping[str, tuple[str, type]] = {
     "sampler": ("tuner.samplers", ports.Sampler),
@@ -96,7 +96,7 @@ def _outsider(kind: str, name: str, port: type) -> type[Any]:
             f"{kind} {name!r} is no {kind}",
             path=f"{kind}.type",
             expected=f"a subclass of tuner.core.ports.{port.__name__}",
-            hint=f"write {{type: optuna, class: {name!r}}} for one of Optuna's kind" if _is_optunas(found) else None,
+            hint=f"write {{type: optuna, class: {name!r}}} for one of Optuna's kind" if is_optunas(found) else None,
         )
     if inspect.isabstract(found):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
@@ -104,7 +104,7 @@ def _outsider(kind: str, name: str, port: type) -> type[Any]:
     return found
 
 
-def _is_optunas(found: object) -> bool:
+def is_optunas(found: object) -> bool:
     """Whether it is a sampler or pruner as Optuna has them; Optuna need not be imported to say so."""
     bases = {(base.__module__.partition(".")[0], base.__name__) for base in getattr(found, "__mro__", ())}
     return bool(bases & {("optuna", "BaseSampler"), ("optuna", "BasePruner")})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from optuna.pruners import MedianPruner
+from optuna.samplers import RandomSampler
 
 from tuner.errors import SweepError
 from tuner.space import Categorical, Constant, Float, Int
@@ -93,3 +95,23 @@ def test_an_error_in_an_override_names_no_line_of_the_file() -> None:
 def test_what_no_sweep_can_hold_is_refused() -> None:
     with pytest.raises(SweepError, match="cannot stand in a sweep"):
         parse(TEXT, overrides={"sampler": object()})
+
+
+class Mine:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "hint"),
+    [
+        ("sampler", RandomSampler(), "{'type': 'optuna', 'class': 'optuna.samplers:RandomSampler'}"),
+        ("sampler", RandomSampler, "{'type': 'optuna', 'class': 'optuna.samplers:RandomSampler'}"),
+        ("pruner", MedianPruner(), "{'type': 'optuna', 'class': 'optuna.pruners:MedianPruner'}"),
+        ("pruner", Mine, f"'{__name__}:Mine'"),
+        ("pruner", {"type": "patient", "pruner": Mine()}, f"'{__name__}:Mine'"),
+    ],
+)
+def test_an_object_or_class_in_place_of_its_name_is_told_the_name(path: str, value: object, hint: str) -> None:
+    with pytest.raises(SweepError, match="cannot stand in a sweep") as caught:
+        parse(TEXT, overrides={path: value})
+    assert hint in (caught.value.hint or "")

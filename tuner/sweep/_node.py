@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Self
 
+from tuner import plugins
 from tuner.errors import SweepError, closest
 from tuner.trial import ParamValue
 
@@ -55,11 +56,13 @@ class Node:
         elif isinstance(value, Real):
             node.content = float(value)
         else:
+            what = f"the class {value.__qualname__}" if isinstance(value, type) else f"a {type(value).__name__}"
             raise SweepError(
-                f"a {type(value).__name__} cannot stand in a sweep",
+                f"{what} cannot stand in a sweep",
                 path=path or None,
                 got=value,
                 expected="a string, a number, a boolean, None, or a list or mapping of these",
+                hint=_by_name(value) if path.partition(".")[0] in ("sampler", "pruner") else None,
             )
         return node
 
@@ -173,3 +176,14 @@ def _short(value: Any) -> Any:
     """A value as errors show it: whole when it is small, else cut."""
     text = repr(value)
     return value if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _by_name(value: object) -> str:
+    """How a sampler's or pruner's class, or an object of it, is written by name."""
+    kind = value if isinstance(value, type) else type(value)
+    parts = kind.__module__.split(".")
+    public = next((n for n, part in enumerate(parts) if part.startswith("_") and n), len(parts))
+    path = f"{'.'.join(parts[:public])}:{kind.__qualname__}"
+    if plugins.is_optunas(kind):
+        return f"name it, so that the study can be resumed: {{'type': 'optuna', 'class': {path!r}}}, with its options beside"
+    return f"name it, so that the study can be resumed: {path!r}, or {{'type': {path!r}}} with its options beside"
