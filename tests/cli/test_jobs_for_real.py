@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,43 @@ def test_a_stopped_job_is_resumed_by_submitting_again_and_followed_to_its_end(cl
     assert "job tuner-parabola-3" in done.stderr
     changed = tuner(*send, "--set", "metric.name=gain", exit_code=2)
     assert "differs from this sweep in metrics" in changed.stdout
+
+
+def wheel(folder: Path, name: str, code: str) -> Path:
+    """A package with one module, which pip installs without a network."""
+    info = f"{name}-1.0.dist-info"
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(f"{name}.py", code)
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        file.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        file.writestr(f"{info}/RECORD", "")
+    return path
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_job_brings_the_packages_that_its_objective_needs(cluster, tuner, tmp_path):
+    package = wheel(tmp_path, "oddments", "def squared(x):\n    return x**2\n")
+    (tmp_path / "train.py").write_text(
+        "import oddments\n\ndef train(params, context):\n    print(oddments.__file__)\n"
+        "    return {'loss': oddments.squared(params['x'])}\n"
+    )
+    send = ("submit", "sweep.yaml", "--address", cluster.dashboard, "--name", "packed", "--exclude", "*.whl")
+    lacking = tuner(*send, exit_code=2)
+    assert "it needs the module 'oddments', which is not installed" in lacking.stdout
+    assert "--pip oddments" in lacking.stderr
+    done = tuner(*send, "--pip", package)
+    assert "packed  COMPLETE" in done.stdout, "driver and workers have it"
+    logged = tuner("logs", "packed", "0", "--store", cluster.store).stdout
+    assert "runtime_resources/pip" in logged, "it was installed for the job, and not elsewhere"
+    wrong = tuner(
+        *send[:-4], "--name", "wrong", "--no-wait", "--pip", tmp_path / "nothing-1.0-py3-none-any.whl", exit_code=1
+    )
+    assert "pip: " in wrong.stderr
+    assert "check its name" in wrong.stderr
 
 
 def _wait_for(condition, timeout_s=60.0):

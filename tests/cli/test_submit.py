@@ -23,6 +23,8 @@ parameters: {x: {low: -2.0, high: 2.0}}
 limits: {trials: 3}
 """
 TABLE = "objective: {estimator: sklearn.linear_model.LogisticRegression, data: {path: PATH, target: y}}"
+NEEDS = "objective.function: importing train failed: it needs the module 'cow.say', which is not installed"
+NO_PIP = "runtime_env setup failed: no\nTraceback\nLast 50 lines of stdout:\n  ERROR: No matching distribution found for odd\n"
 JOB = Job("tuner-a-1", "a", "SUCCEEDED", "", 0, {}, 0.0)
 
 
@@ -209,6 +211,13 @@ def test_the_exit_code_is_the_drivers(status, code, ours):
         ({"status": "FAILED", "exit_code": 127}, "sh: python: not found", "in PATH"),
         ({"status": "STOPPED", "exit_code": None}, "", "submit it again"),
         ({"status": "FAILED", "exit_code": None, "message": "Runtime env failed\nmore"}, "", "  Runtime env failed"),
+        ({"status": "FAILED", "exit_code": 2}, f"error: {NEEDS}", "--pip cow"),
+        (
+            {"status": "FAILED", "exit_code": None, "message": NO_PIP},
+            "",
+            "  pip: No matching distribution found for odd",
+        ),
+        ({"status": "FAILED", "exit_code": None, "message": NO_PIP}, "", "hint: what --pip names is installed on the"),
     ],
 )
 def test_a_job_that_did_not_succeed_says_what_to_do(fields, log, said):

@@ -17,6 +17,8 @@ __all__ = ["document", "exit_code_of", "follow", "told", "wait_until_under_way"]
 
 _START_S = 180.0
 _LOOK_EVERY_S = 0.5
+_MISSING = re.compile(r"it needs the module '([\w.]+)', which is not installed")
+_PIP_ERROR = re.compile(r"^\s*ERROR: (.+)$", re.MULTILINE)
 _NO_COMMAND, _CRASHED = 127, 128
 
 
@@ -42,8 +44,17 @@ def told(job: Job, log: str, url: str) -> list[str]:
     lines = [f"job {job.job_id}  {job.status}" + (f", exit code {job.exit_code}" if job.exit_code is not None else "")]
     if job.status == "FAILED" and job.exit_code is None and job.message:
         lines.append(f"  {_first(job.message)}")
+        lines += [f"  {said}" for said in _pip_errors(job.message)]
+    missing = _MISSING.search(log)
     if "No module named tuner" in log:
         lines.append("hint: tuner is not installed on the head: install it there, or let the job bring it: --pip tuner")
+    elif missing is not None and code is ExitCode.MISTAKE:
+        lines.append(
+            f"hint: that is the head's environment: install what has {missing[1]!r} there, or let the job bring it:"
+            f" --pip {missing[1].partition('.')[0]}"
+        )
+    elif _pip_errors(job.message):
+        lines.append("hint: what --pip names is installed on the cluster: check its name, and that the head finds it")
     elif job.exit_code == _NO_COMMAND:
         lines.append("hint: the head finds no `python`: start its Ray with that environment's bin folder in PATH")
     elif code is ExitCode.INTERRUPTED:
@@ -54,6 +65,13 @@ def told(job: Job, log: str, url: str) -> list[str]:
 def _first(message: str) -> str:
     """The sentence that says what happened; Ray appends the log's last lines."""
     return re.split(r", last available logs|\n", message, maxsplit=1)[0]
+
+
+def _pip_errors(message: str) -> list[str]:
+    """What pip had to say, which Ray hands on below a traceback of its own."""
+    if "runtime_env setup failed" not in message:
+        return []
+    return list(dict.fromkeys(f"pip: {found[1].strip()}" for found in _PIP_ERROR.finditer(message)))
 
 
 def document(job: Job, url: str, *, ended: bool) -> dict[str, Any]:
