@@ -276,8 +276,9 @@ def test_a_prediction_changes_nothing():
 
 def test_it_keeps_no_more_than_its_window():
     memory = taught(RANDOM_INPUTS, [(p, linear(p)) for p in draws(RANDOM_INPUTS, 1000, 14)])
-    held = [len(memory._known), memory._process.n, len(memory._recent), len(memory._left_out)]
-    assert max(held) <= 112
+    expert = memory._pool
+    held = [len(expert._known), expert._process.n, len(expert._recent), len(expert._left_out), len(expert._streak)]
+    assert max(held) <= 300
 
 
 def test_a_change_of_regime_is_followed():

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from itertools import islice
 from operator import mul
 
+from tuner.core._kernel import LINEAR, Kernel, Row, append, backward, matern
+
 __all__ = ["GaussianProcess"]
 
-Row = list[float]
-
 RELEVANCES = (0.0, 0.1, 0.25, 0.6)  # 1 / length scale, of inputs in -1 to 1
+FINE = (*RELEVANCES, 1.4)  # the same where points are many
 NOISES = (1e-3, 1e-2, 5e-2)  # variance, of the amplitude's
-LINEAR = 1.0  # amplitude of the linear kernel, of the other's
 COST = 0.5  # log likelihood that an input must bring
 SAMPLE = 40  # points by which relevances are chosen
 THOROUGH = 20  # up to so many points all inputs are tried each time, later some in turn
@@ -38,8 +38,7 @@ class GaussianProcess:
         self.relevance = [0.25] * width
         self._noise = 1e-2
         self._turn = 0  # the next input to be tried
-        self._columns: list[Row] = []  # of the relevant inputs, scaled
-        self._used: list[tuple[int, float]] = []
+        self._kernel = self.kernel
         self._factor: list[Row] = []  # lower triangle of the Cholesky factor, row by row
         self._targets: Row = []
         self._mean = 0.0
@@ -52,12 +51,20 @@ class GaussianProcess:
         """How many points it holds."""
         return len(self._targets)
 
-    def fit(self, rows: Sequence[Row], targets: Sequence[float]) -> None:
-        """Forget what was known, choose relevances anew from the latest points, and learn these."""
+    @property
+    def kernel(self) -> Kernel:
+        """One with its relevances and noise, that knows no point."""
+        return Kernel(self.relevance, self._noise)
+
+    def fit(self, rows: Sequence[Row], targets: Sequence[float], *, fine: bool = False) -> None:
+        """Forget what was known, choose relevances anew from the latest points, and learn these.
+
+        ``fine``: let the function change faster than a few points would tell.
+        """
         self._mean = sum(targets) / len(targets)
-        self._tune(rows[-SAMPLE:], [t - self._mean for t in targets[-SAMPLE:]])
-        self._used = [(i, w * math.sqrt(5.0)) for i, w in enumerate(self.relevance) if w > 0.0]
-        self._columns = [[] for _ in self._used]
+        centred = [t - self._mean for t in targets[-SAMPLE:]]
+        self._tune(rows[-SAMPLE:], centred, FINE if fine else RELEVANCES)
+        self._kernel = self.kernel
         self._factor, self._targets, self._forward = [], [], []
         for row, target in zip(rows, targets, strict=True):
             self._extend(row, target)
@@ -72,8 +79,8 @@ class GaussianProcess:
         """The expected value at ``row``."""
         if not self._alpha:
             return self._mean
-        scaled = [row[i] * w for i, w in self._used]
-        total: float = sum(map(mul, map(_matern, self._distances(scaled)), self._alpha))
+        scaled = self._kernel.scaled(row)
+        total: float = sum(map(mul, map(matern, self._kernel.distances(scaled)), self._alpha))
         trend: float = sum(map(mul, scaled, self._trend))
         return self._mean + total + trend
 
@@ -91,39 +98,21 @@ class GaussianProcess:
             diagonal[i] += 1.0 / (line[i] * line[i])
         return [a / d for a, d in zip(self._alpha, diagonal, strict=True)]
 
-    def _distances(self, scaled: Row) -> Row:
-        """Squared, to all points."""
-        total = [0.0] * self.n
-        for column, x in zip(self._columns, scaled, strict=True):
-            total = [t + (x - c) * (x - c) for t, c in zip(total, column, strict=True)]
-        return total
-
     def _extend(self, row: Row, target: float) -> None:
         """One more row of the Cholesky factor and of what it solves."""
-        scaled = [row[i] * w for i, w in self._used]
-        kernel = [_matern(d) for d in self._distances(scaled)]
-        for column, x in zip(self._columns, scaled, strict=True):
-            kernel = [k + LINEAR / 5.0 * x * c for k, c in zip(kernel, column, strict=True)]
-            column.append(x)
-        own = 1.0 + LINEAR / 5.0 * sum(x * x for x in scaled) + self._noise
-        _append(self._factor, kernel, own)
+        near = self._kernel.add(row)
+        append(self._factor, near[:-1], near[-1] + self._noise)
         line = self._factor[-1]
         self._forward.append((target - self._mean - sum(map(mul, line, self._forward))) / line[-1])
         self._targets.append(target)
 
     def _solve(self) -> None:
-        rest = self._forward[:]
-        alpha = [0.0] * len(rest)
-        for i in range(len(rest) - 1, -1, -1):
-            line = self._factor[i]
-            a = alpha[i] = rest[i] / line[i]
-            rest = [r - a * x for r, x in zip(islice(rest, i), line, strict=False)]
-        self._alpha = alpha
-        self._trend = [LINEAR / 5.0 * sum(map(mul, column, alpha)) for column in self._columns]
+        alpha = self._alpha = backward(self._factor, self._forward)
+        self._trend = [LINEAR / 5.0 * sum(map(mul, column, alpha)) for column in self._kernel.columns]
 
     # -- relevances -------------------------------------------------------------------------------------------------
 
-    def _tune(self, rows: Sequence[Row], targets: Row) -> None:
+    def _tune(self, rows: Sequence[Row], targets: Row, relevances: Sequence[float]) -> None:
         """Try other relevances for some inputs and other noises; keep what makes the points more likely."""
         width, n = len(self.relevance), len(rows)
         pairs = _Pairs(rows)
@@ -135,7 +124,7 @@ class GaussianProcess:
             if not pairs.differ(i):
                 continue
             kept, kept_near = self.relevance[i], near
-            for value in RELEVANCES:
+            for value in relevances:
                 if value == kept:
                     continue
                 tried = pairs.changed(kept_near, i, value * value - kept * kept)
@@ -155,7 +144,7 @@ class GaussianProcess:
         forward: Row = []
         at, logs = 0, 0.0
         for i, target in enumerate(targets):
-            _append(factor, kernel[at : at + i], kernel[at + i] + noise)
+            append(factor, kernel[at : at + i], kernel[at + i] + noise)
             line = factor[-1]
             forward.append((target - sum(map(mul, line, forward))) / line[i])
             logs += math.log(line[i])
@@ -191,20 +180,5 @@ class _Pairs:
         return gaps, [a + by * b for a, b in zip(near[1], self._products[i], strict=True)]
 
 
-def _matern(squared: float) -> float:
-    """Of the squared distance times 5."""
-    r = math.sqrt(squared)
-    return (1.0 + r + squared / 3.0) * math.exp(-r)
-
-
 def _plus_linear(squared: float, product: float) -> float:
-    return _matern(5.0 * squared) + LINEAR * product
-
-
-def _append(factor: list[Row], kernel: Sequence[float], own: float) -> None:
-    """Add a point to a Cholesky factor; one that others determine counts as independent by a hair."""
-    line: Row = []
-    for row, k in zip(factor, kernel, strict=True):
-        line.append((k - sum(map(mul, row, line))) / row[-1])
-    line.append(math.sqrt(max(1e-9, own - sum(map(mul, line, line)))))
-    factor.append(line)
+    return matern(5.0 * squared) + LINEAR * product

@@ -1,43 +1,36 @@
 """How much memory an attempt will need, learned online from what earlier ones used.
 
-The logarithm of memory, less most of the least that was seen (the worker's base), is a function of the parameters that a
-``GaussianProcess`` learns. The margin comes from the model's own recent errors, as in conformal prediction (Vovk, Gammerman
-and Shafer 2005): a high quantile of the errors made on attempts as they came in, and of those of leaving one out. It rises
-with each attempt that got too little and falls slowly else (Gibbs and Candes 2021, equation 2). Deviations: errors are pooled
-over attempts that are not quite exchangeable; while few are known the margin is wider; it is never below a floor nor above a
+The logarithm of memory, less most of the least that was seen (the worker's base), is a function of the parameters that an
+``Expert`` learns: one of all attempts, and one of each branch where the space has some (``Branches``), as a forest's memory
+says little of a network's and its errors nothing of the margin there. The margin comes from an expert's own recent errors,
+as in conformal prediction (Vovk, Gammerman and Shafer 2005): a high quantile of the errors made on attempts as they came
+in, and of those of leaving one out. It rises with each attempt that got too little and falls slowly else (Gibbs and Candes
+2021, equation 2), and is wider where errors are larger (Lei et al. 2018, section 5.2). Deviations: errors are pooled over
+attempts that are not quite exchangeable; while few are known the margin is wider; it is never below a floor nor above a
 multiple of the prediction; and the quantile keeps between bounds.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.core._gaussian import GaussianProcess
+from tuner.core._branches import Branches, Key
+from tuner.core._expert import FIRST, Cover, Expert, Seen
 from tuner.core._inputs import Inputs
 from tuner.space import SearchSpace
 from tuner.trial import Params
 
 __all__ = ["MemoryForecast", "MemoryModel"]
 
-WINDOW = 80  # attempts that the model keeps when it is fitted anew
-SPARE = 32  # attempts that it takes on top of them before it is
-EAGER = 200  # attempts of which every one is learned; later every eighth, and those that surprise
-SELDOM = 8
-GROWTH = 0.15  # until then the model is fitted anew when it has learned so many more, of those it knew
-BASE = 0.9  # share of the least memory seen that is taken for the base
-QUANTILE = 0.975  # of errors, that the margin covers to begin with
-QUANTILES = (0.96, 0.99)  # between which it moves with what is lost
-SETTLED = 20  # attempts after which it begins to move
-LOSSES = 0.015  # share of attempts that may need more than they are granted
-STEP = 0.004  # by which a loss raises the quantile
-RECENT = 40  # errors of attempts as they came in that count
+SETTLED = 20  # attempts after which the quantile of errors begins to move
 LEAST_SHARE, LEAST_MIB = 0.03, 8.0  # the margin's floor
 MOST = 2.0  # of the prediction, that is granted at most
 UNSEEN = 0.4  # added to the margin, in the logarithm, where a category was never seen
-BEYOND = 0.25  # what an attempt that ran out of memory is taken to have needed more, in the logarithm, at least
+POOLED = 200  # attempts that the expert of all learns at least, and on while a branch is young
+YOUNG, GROWN = 6, 100  # attempts until a branch's expert may be asked, and until it alone is
+LOSS = 2.5  # what an attempt that got too little costs, of what it needed
+OF_LATE = 0.1  # share of the latest attempt in the usual cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +50,27 @@ class MemoryForecast:
     error: float
 
 
-@dataclass(slots=True)
-class _Seen:
-    """One attempt: inputs but for the step, its step, its memory, and whether that is only what it had when it was ended."""
+class _Branch:
+    """An expert of some attempts, with what it and the expert of all would have granted of late, of what was needed."""
 
-    row: list[float]
-    step: int | None
-    whole_mib: float
-    censored: bool
+    def __init__(self, width: int, cover: Cover) -> None:
+        self.expert = Expert(width, cover)
+        self._costs = [0.0, 0.0]
+        self._n = 0
+
+    def compare(self, seen: Seen, own_mib: float, pooled_mib: float) -> None:
+        """What both would have granted an attempt."""
+        self._n += 1
+        for i, granted_mib in enumerate((own_mib, pooled_mib)):
+            cost = granted_mib / seen.whole_mib if granted_mib >= seen.whole_mib else LOSS
+            self._costs[i] += (cost - self._costs[i]) * max(OF_LATE, 1.0 / self._n)
+
+    @property
+    def better(self) -> bool:
+        """Whether it is to be asked, not the expert of all."""
+        if not self.expert.ready or self.expert.n < YOUNG:
+            return False
+        return self.expert.n >= GROWN or self._costs[0] <= self._costs[1]
 
 
 class MemoryModel:
@@ -78,21 +84,17 @@ class MemoryModel:
         space: What the parameters mean.
     """
 
-    FIRST = 4
+    FIRST = FIRST
     """Attempts to learn from before it says anything."""
 
     def __init__(self, space: SearchSpace) -> None:
         self._inputs = Inputs(space)
-        self._process = GaussianProcess(self._inputs.width + 1)
-        self._known: list[_Seen] = []
-        self._base_mib = 0.0
+        self._cover = Cover()
+        self._pool = Expert(self._inputs.width, self._cover)
+        self._split = Branches(space)
+        self._branches: dict[Key, _Branch] = {}
         self._furthest = 0
         self._n = 0  # attempts seen
-        self._n_since = 0  # attempts learned since the last fit
-        self._recent: deque[float] = deque(maxlen=RECENT)
-        self._left_out: list[float] = []
-        self._quantile = QUANTILE
-        self._margin = self._usual = 0.0
 
     def observe(self, params: Params, step: int | None, whole_memory_mib: float, *, censored: bool = False) -> None:
         """An attempt with these parameters used so much.
@@ -105,120 +107,61 @@ class MemoryModel:
         """
         if not 0.0 < whole_memory_mib < math.inf:
             return
-        seen = _Seen(self._inputs.row(params), step, whole_memory_mib, censored)
+        seen = Seen(self._inputs.row(params), step, whole_memory_mib, censored)
         self._n += 1
-        surprise = self._judge(seen)
+        branch = self._branch(params)
+        pooled = branch is None or branch.expert.n < GROWN or self._n <= POOLED
+        granted_mib = self._judge(seen, branch, pooled=pooled)
+        if granted_mib is not None and self._n > SETTLED:
+            self._cover.note(lost=granted_mib < whole_memory_mib)
         self._inputs.see(params)
-        further = step is not None and step > self._furthest
         self._furthest = max(self._furthest, step or 0)
-        if self._n > EAGER and self._n % SELDOM and not surprise:
-            return
-        replaced = self._learn(seen)
-        outside = whole_memory_mib <= self._base_mib * 1.01 and not censored
-        if replaced or further or outside or censored or self._due():
-            self._fit()
-        elif self._process.n:
-            self._process.add(self._row(seen), self._target(seen))
+        if pooled:
+            self._pool.learn(seen, self._furthest)
+        self._learn(params, seen)
 
     def predict(self, params: Params) -> MemoryForecast | None:
         """What an attempt with these parameters will need; None while fewer than ``FIRST`` have been seen."""
         if self._n < self.FIRST:
             return None
-        above = self._process.mean([*self._inputs.row(params), 0.0])
-        margin = self._margin + (UNSEEN if self._inputs.unseen(params) else 0.0)
-        expected = self._base_mib + _exp(above)
-        grant = min(self._base_mib + _exp(above + margin), expected * MOST)
+        branch = self._branch(params)
+        expert = branch.expert if branch is not None and branch.better else self._pool
+        above, margin = expert.tell(self._inputs.row(params), self._furthest)
+        margin += UNSEEN if self._inputs.unseen(params) else 0.0
+        expected = expert.base_mib + _exp(above)
+        grant = min(expert.base_mib + _exp(above + margin), expected * MOST)
         grant = max(grant, expected * (1.0 + LEAST_SHARE), expected + LEAST_MIB)
-        return MemoryForecast(expected, grant, self._n, math.expm1(self._usual))
+        return MemoryForecast(expected, grant, self._n, math.expm1(expert.usual))
 
-    # -- learning ---------------------------------------------------------------------------------------------------
+    def _branch(self, params: Params) -> _Branch | None:
+        key = self._split.key(params)
+        return None if key is None else self._branches.get(key)
 
-    def _learn(self, seen: _Seen) -> bool:
-        """Keep an attempt; whether it says what one that ran out of memory would have needed."""
-        before = len(self._known)
-        self._known = [old for old in self._known if not (old.censored and old.row == seen.row)]
-        self._known.append(seen)
-        self._n_since += 1
-        return len(self._known) <= before
+    def _judge(self, seen: Seen, branch: _Branch | None, *, pooled: bool) -> float | None:
+        """Have the experts note their errors; what the one would have granted that is asked, None while none can be."""
+        by_all = self._pool.judge(seen) if pooled and self._pool.ready else None
+        if branch is None or not branch.expert.ready:
+            return by_all
+        better = branch.better
+        own = branch.expert.judge(seen)
+        if by_all is not None and not seen.censored:
+            branch.compare(seen, own, by_all)
+        return own if better or by_all is None else by_all
 
-    def _due(self) -> bool:
-        n = len(self._known)
-        if self._n < self.FIRST:
-            return False
-        grown = self._n <= EAGER and self._n_since >= GROWTH * min(n, WINDOW)
-        return not self._process.n or n >= WINDOW + SPARE or grown
-
-    def _fit(self) -> None:
-        """Choose the base, fit the process anew, and look at its errors."""
-        self._n_since = 0
-        del self._known[:-WINDOW]
-        self._base_mib = BASE * min(seen.whole_mib for seen in self._known)
-        rows = [self._row(seen) for seen in self._known]
-        targets = [self._target(seen) for seen in self._known]
-        self._process.fit(rows, targets)
-        errors = self._process.left_out()
-        self._left_out = [e for e, seen in zip(errors, self._known, strict=True) if not seen.censored]
-        self._measure()
-
-    def _row(self, seen: _Seen) -> list[float]:
-        """Inputs with the step last: 0 for the furthest, below for earlier ones; no step is the furthest."""
-        if seen.step is None:
-            return [*seen.row, 0.0]
-        return [*seen.row, 0.5 * math.log((1.0 + max(0, seen.step)) / (1.0 + self._furthest))]
-
-    def _target(self, seen: _Seen) -> float:
-        target = math.log(max(seen.whole_mib - self._base_mib, 1e-3 * seen.whole_mib))
-        if not seen.censored:
-            return target
-        return max(target + BEYOND, self._process.mean(self._row(seen)) if self._process.n else target)
-
-    # -- errors -----------------------------------------------------------------------------------------------------
-
-    def _judge(self, seen: _Seen) -> bool:
-        """Note by how much the model was wrong of an attempt; whether that was more than usual."""
-        if not self._process.n:
-            return True
-        target = math.log(max(seen.whole_mib - self._base_mib, 1e-3 * seen.whole_mib))
-        error = target - self._process.mean(self._row(seen))
-        if seen.censored:
-            error = max(error, 0.0) + BEYOND
-        self._recent.append(error)
-        surprise = error > self._margin or seen.censored
-        if self._n > SETTLED:
-            moved = self._quantile + STEP * (surprise - LOSSES) / (1.0 - LOSSES)
-            self._quantile = min(max(moved, QUANTILES[0]), QUANTILES[1])
-        if surprise or self._n < EAGER or not self._n % SELDOM:
-            self._measure()
-        return surprise
-
-    def _measure(self) -> None:
-        """The margin from the errors: their quantile, and more while they are few."""
-        # Errors made when it had seen less than half of what it has now are not those it will make.
-        recent = list(self._recent)[-max(self.FIRST, self._n // 2) :]
-        errors = sorted([*recent, *self._left_out])
-        n = len(errors)
-        if n == 0:
-            self._margin, self._usual = 0.7, 0.5
-            return
-        place = math.ceil(self._quantile * (n + 1))
-        top = errors[min(place, n) - 1]
-        if place > n:
-            top += max(0.0, errors[-1] - errors[0]) / n
-        targets = [self._target(seen) for seen in self._known]
-        self._margin = max(0.0, top, 1.5 * _spread(targets) / (len(self._known) + 3.0) if n < RECENT else 0.0)
-        self._usual = self._share() * sorted(map(abs, errors))[n // 2]
-
-    def _share(self) -> float:
-        """The part of memory above the base, of the whole: errors there matter so much less."""
-        wholes = sorted(seen.whole_mib for seen in self._known)
-        middle = wholes[len(wholes) // 2]
-        return (middle - self._base_mib) / middle
+    def _learn(self, params: Params, seen: Seen) -> None:
+        """Teach the expert of the attempt's branch, or of all branches when this is where attempts begin to branch."""
+        lesson = self._split.look(params, seen)
+        for one, old in lesson or [(params, seen)]:
+            key = self._split.key(one)
+            if key is None:
+                return
+            if key not in self._branches:
+                self._branches[key] = _Branch(self._inputs.width, self._cover)
+            expert = self._branches[key].expert
+            if lesson and expert.ready:
+                expert.judge(old)
+            expert.learn(old, self._furthest)
 
 
 def _exp(value: float) -> float:
     return math.exp(min(value, 60.0))
-
-
-def _spread(values: Sequence[float]) -> float:
-    mean = sum(values) / len(values)
-    return math.sqrt(sum((v - mean) ** 2 for v in values) / len(values))
