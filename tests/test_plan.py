@@ -269,6 +269,17 @@ class TestForecast:
         assert option.trials.mid == 0
         assert option.lost > 0
 
+    @pytest.mark.parametrize("sites", [sites_of_nodes([1], NODE), sites_of_types([NodeType("a", NODE, 2)], 2, [2])])
+    def test_a_request_that_no_node_can_hold_ends_the_simulation(self, sites):
+        spec = replace(SPEC, resources=ResourceRequest(cpu=16.0, memory_mib=0.0))
+        made = expected(spec, learned(course()), sites, n_seeds=1)
+        assert made.options[0].is_stuck
+        assert made.best is None
+
+    def test_a_node_that_boots_for_an_hour_is_waited_for(self):
+        kind = NodeType("a", NODE, 1, boot_s=3600.0)
+        assert expected(SPEC, learned(course()), sites_of_types([kind], 1, [1]), n_seeds=1).options[0].trials.mid == 60
+
     def test_a_cluster_that_grows_is_forecast_with_its_boots(self):
         kind = NodeType("a", NODE, 4, price_h=1.0, boot_s=100.0)
         made = expected(SPEC, learned(course()), sites_of_types([kind], 4, [4]))
@@ -298,7 +309,7 @@ class TestAssumptions:
         assert late.cost.mid == pytest.approx(plain.cost.mid + 2 * 100.0 * 3.6 / 3600)
 
     def test_they_are_told(self):
-        kinds = [NodeType("a", NODE, 2, boot_s=30.0), NodeType("b", NODE, 2, spot=True)]
+        kinds = [NodeType("a", NODE, 2, min_nodes=1, boot_s=30.0), NodeType("b", NODE, 2, spot=True)]
         what = replace(learned(course()), ready_s=4.2)
         told = expected(SPEC, what, sites_of_types(kinds, 4), n_seeds=1).assumed
         assert told["start"].startswith("4.2 s until the first trial begins")

@@ -98,6 +98,13 @@ def test_a_limit_of_money_is_planned_with_the_prices_of_the_options(tuner, sweep
     assert answer.lines[4].startswith("1 node")
 
 
+def test_nodes_that_hold_no_trial_are_told(tuner, sweep):
+    tuner("plan", sweep, "--executor", "inline", "--pilot", "4", "--nodes", "1", *NODE, "-q")
+    answer = tuner("plan", sweep, "--from", "planned-pilot", "--nodes", "1", *NODE, "--set", "resources.cpu=4")
+    assert answer.lines[4].split() == ["1", "node", *["-"] * 5, "no", "node", "can", "hold", "a", "trial"]
+    assert "No trial fits any of these nodes: try larger ones, or ask for less (resources)." in answer.lines
+
+
 def test_what_was_assumed_is_told_before_the_notes(tuner, sweep):
     answer = tuner("plan", sweep, "--executor", "inline", "--pilot", "4", "--nodes", "1", *NODE, "-q")
     start = answer.lines.index("assumed")

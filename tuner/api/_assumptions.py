@@ -16,7 +16,9 @@ def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
     """What the forecast rests on, in words."""
     learned, source = study.learned, study.ask.source
     kinds = {kind.name: kind for site in sites for kind in site.types}
-    told = {"start": f"{learned.ready_s:.1f} s until the first trial begins, as in {source}"}
+    told = {}
+    if any(kind.min_nodes for kind in kinds.values()):
+        told["start"] = f"{learned.ready_s:.1f} s until the first trial begins, as in {source}"
     grows = [kind for kind in kinds.values() if kind.min_nodes < kind.max_nodes]
     if grows:
         boots = ", ".join(f"{BOOT_S if k.boot_s is None else k.boot_s:g} s for {k.name}" for k in grows)

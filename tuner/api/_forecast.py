@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tuner.api._assumptions import assumptions
 from tuner.api._courses import Learned
-from tuner.api._simulating import Ask, Outcome, Planned, Site, simulate
+from tuner.api._simulating import STUCK, Ask, Outcome, Planned, Site, simulate
 from tuner.study import PluginSpec, StudySpec
 
 __all__ = ["Ask", "Forecast", "Option", "Range", "Site", "forecast"]
@@ -84,9 +84,14 @@ class Option:
         return next((reason for reason in ("cost", "time") if 2 * self.ends.get(reason, 0) > n), None)
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether it waits in vain for nodes that can hold a trial, until a limit of time ends it or for ever."""
+        return self.utilisation <= 0.0 and self.trials.high <= 0 and self.cut != "cost"
+
+    @property
     def is_safe(self) -> bool:
-        """Whether no simulation was cut off by time or money."""
-        return not self.ends.get("time") and not self.ends.get("cost")
+        """Whether no simulation was cut off by time or money, or waits for nodes that cannot come."""
+        return not any(self.ends.get(reason) for reason in ("time", "cost", STUCK))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -12,18 +12,21 @@ from typing import Any
 from tuner import plugins
 from tuner.api._courses import Learned
 from tuner.api._replayed import Listed, Replayed, as_it_went, suggested
-from tuner.core.events import Event, NodeJoined, NodeLost, StudyOpened
+from tuner.core.events import Event, Finished, NodeJoined, NodeLost, StudyOpened
 from tuner.core.ports import Pruner, StudyLog
 from tuner.core.scheduler import Scheduler
 from tuner.engine import Engine
+from tuner.errors import NoNodeFits
 from tuner.executors.simulated import Faults, Simulated
 from tuner.resources import NodeType
 from tuner.study import StudySpec, trial_seed
 from tuner.trial import Attempt, Failed, FailureKind, Trial
 
-__all__ = ["Ask", "Outcome", "Planned", "Site", "simulate"]
+__all__ = ["STUCK", "Ask", "Outcome", "Planned", "Site", "simulate"]
 
 NOTICE_S = 30.0  # before a spot node goes: what GCP and Azure give; AWS gives 120 s
+STUCK = "stuck"  # why a study ends that waits for nodes which cannot come
+IDLE_TURNS = 2000  # of the engine in which nothing runs, ends or comes; a node that boots for an hour takes 720
 LOST = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.NODE_LOST, FailureKind.WORKER_LOST, FailureKind.PREEMPTED})
 
 
@@ -95,10 +98,19 @@ class Outcome:
     reason: str
 
 
-class _Tally(StudyLog):
-    """Keeps sums, no events."""
+class _StuckError(Exception):
+    """Nothing runs, and nothing will."""
 
-    def __init__(self) -> None:
+
+class _Tally(StudyLog):
+    """Keeps sums, no events.
+
+    Args:
+        n_running: Says how many attempts hold a place.
+    """
+
+    def __init__(self, n_running: Callable[[], int]) -> None:
+        self._n_running, self._idle = n_running, 0
         self.trials = self.lost = 0
         self.granted_mib = self.used_mib = self.granted_cpu_s = self.used_cpu_s = 0.0
         self.peak_cpus = self.wall_s = 0.0
@@ -110,6 +122,7 @@ class _Tally(StudyLog):
 
     def append(self, events: Sequence[Event], entries: Sequence[Trial | Attempt]) -> None:
         """Add up what ended, and which nodes there are."""
+        self._watch(any(isinstance(event, Finished | NodeJoined | NodeLost) for event in events))
         for event in events:
             if isinstance(event, NodeJoined):
                 self._cpus[event.node.node_id] = event.node.resources.cpu
@@ -132,8 +145,15 @@ class _Tally(StudyLog):
         """Nobody sends commands."""
         return ()
 
+    def _watch(self, goes_on: bool) -> None:
+        """In virtual time nobody grows tired of waiting for a node that no request can bring."""
+        self._idle = 0 if goes_on or self._n_running() else self._idle + 1
+        if self._idle > IDLE_TURNS:
+            raise _StuckError
+
     def renew(self) -> None:
         """There is no lease."""
+        self._watch(goes_on=False)
 
     def set_model(self, path: str) -> None:
         """No model is made."""
@@ -145,7 +165,7 @@ class _Tally(StudyLog):
 def simulate(study: Planned, spec: StudySpec, site: Site, seed: int) -> Outcome:
     spec, learned = replace(spec, seed=seed), study.learned
     pruner: Pruner = plugins.build("pruner", spec.pruner, spec.metric)
-    core, log = Scheduler(spec, pruner), _Tally()
+    core = Scheduler(spec, pruner)
     there = sum(kind.min_nodes for kind in site.types)
     ready_s = learned.ready_s if there else 0.0  # the boot of nodes that come later has it in it
     cluster = Simulated(
@@ -160,7 +180,12 @@ def simulate(study: Planned, spec: StudySpec, site: Site, seed: int) -> Outcome:
         faults=Faults(worker_life_s=learned.losses.worker_life_s),
     )
     cluster.open(spec, study.objectives[seed], Path())
-    closed = Engine(core, study.listed[seed], cluster, log).run([StudyOpened(0.0, spec)])
+    log = _Tally(lambda: cluster.n_running)
+    try:
+        closed = Engine(core, study.listed[seed], cluster, log).run([StudyOpened(0.0, spec)])
+        reason = closed.reason if closed is not None else ""
+    except (_StuckError, NoNodeFits):
+        reason = STUCK
     book = cluster.accounts
     for kind in site.types:
         book.was_up(kind.resources, kind.min_nodes * ready_s)
@@ -180,5 +205,5 @@ def simulate(study: Planned, spec: StudySpec, site: Site, seed: int) -> Outcome:
         lost=log.lost,
         peak_cpus=log.peak_cpus,
         wall_s=log.wall_s,
-        reason=closed.reason if closed is not None else "",
+        reason=reason,
     )

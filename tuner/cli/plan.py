@@ -283,6 +283,8 @@ def _tell(made: Forecast, following: str) -> None:
 
 
 def _row(option: Option, made: Forecast) -> list[str]:
+    if option.is_stuck:
+        return [option.site, *["-"] * 6, "no node can hold a trial"]
     return [
         option.site,
         _times(option.time_s),
@@ -320,7 +322,7 @@ def _outcome(option: Option, made: Forecast) -> str:
     if option.trials.high <= 0 and option.cut == "cost":
         return "limits.cost pays for no node until a trial ends"
     if option.trials.high <= 0:
-        return "no trial fits its nodes, or none ends"
+        return "no trial ends as it should"
     cut = option.cut
     if cut is None:
         return "all trials" if option.is_safe else "all trials, but a limit may cut some off"
@@ -335,6 +337,8 @@ def _outcome(option: Option, made: Forecast) -> str:
 
 def _advice(made: Forecast) -> str:
     best = next((option for option in made.options if option.site == made.best), None)
+    if best is None and all(option.is_stuck for option in made.options):
+        return "No trial fits any of these nodes: try larger ones, or ask for less (resources)."
     if best is None:
         return (
             "None of these clusters finishes within the limits: raise limits.time or limits.cost, or try fewer trials."
