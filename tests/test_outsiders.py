@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -280,3 +281,44 @@ def test_a_class_of_optunas_kind_is_told_how_it_is_written(tmp_path, monkeypatch
         with pytest.raises(SweepError) as caught:
             plugins.build(kind, PluginSpec(f"theirs_too:{name}"), argument)
         assert caught.value.hint == f"write {{type: optuna, class: 'theirs_too:{name}'}} for one of Optuna's kind"
+
+
+SWEEP = """
+name: mine
+objective: {function: "work:train"}
+metric: {name: loss, goal: minimize}
+parameters: {x: {low: 0.0, high: 1.0}}
+sampler: "beside:Asks"
+pruner: "beside:Says"
+limits: {trials: 6}
+executor: inline
+"""
+WORK = """
+def train(params, context):
+    context.report(1, loss=params["x"])
+    return {"loss": params["x"]}
+"""
+
+
+def test_classes_beside_the_sweep_file_are_found_again_from_anywhere(tmp_path, monkeypatch):
+    folder = tmp_path / "sweeps"
+    folder.mkdir()
+    (folder / "beside.py").write_text(OUTSIDERS, encoding="utf-8")
+    (folder / "work.py").write_text(WORK, encoding="utf-8")
+    (folder / "sweep.yaml").write_text(SWEEP, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    def called(*arguments, exit_code):
+        done = subprocess.run(
+            [sys.executable, "-m", "tuner", *arguments], capture_output=True, text=True, timeout=100, check=False
+        )
+        assert done.returncode == exit_code, done.stderr + done.stdout
+        return done.stdout
+
+    said = called("run", "sweeps/sweep.yaml", "-q", exit_code=1)
+    assert "FAILED: the sampler beside:Asks raised ValueError in ask for trial 3 (sweeps/beside.py:25): no idea" in said
+    assert "tuner resume mine" in said
+    (folder / "beside.py").write_text(OUTSIDERS.replace("BROKEN = True", "BROKEN = False"), encoding="utf-8")
+    assert "6: 6 complete" in called("resume", "mine", "-q", exit_code=0)
+    assert "looked at 6 reports" in called("explain", "mine", exit_code=0)
+    assert "COMPLETE" in called("explain", "mine", "2", exit_code=0)

@@ -11,7 +11,10 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -19,7 +22,7 @@ from tuner.core import ports
 from tuner.errors import PluginFailed, PluginNotFound, SweepError, blamed, closest
 from tuner.study import PluginSpec
 
-__all__ = ["build", "is_optunas", "load", "names"]
+__all__ = ["beside", "build", "is_optunas", "load", "names"]
 
 _PORTS: Mapping[str, tuple[str, type]] = {
     "sampler": ("tuner.samplers", ports.Sampler),
@@ -102,6 +105,22 @@ def _outsider(kind: str, name: str, port: type) -> type[Any]:
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise SweepError(f"{kind} {name!r} is not complete: it lacks {missing}", path=f"{kind}.type")
     return found
+
+
+@contextmanager
+def beside(folder: Path | None) -> Iterator[None]:
+    """Let samplers, pruners and objectives of the user's, named as ``mod:Class``, lie in a folder, that of the sweep file.
+
+    It is looked in last, so that no file there can take the place of an installed module. None for nowhere else.
+    """
+    place = None if folder is None else str(folder.resolve())
+    if place is not None:
+        sys.path.append(place)
+    try:
+        yield
+    finally:
+        if place is not None:
+            sys.path.remove(place)
 
 
 def is_optunas(found: object) -> bool:

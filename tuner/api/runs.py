@@ -21,6 +21,7 @@ from tuner.api.sampling import (
     CONTINUING,
     build_sampler,
     check_training,
+    folder_of,
     training_notes,
     with_first,
     without_checkpoints,
@@ -144,6 +145,7 @@ def run_sweep(
         executor = _executor(where)
         stack.callback(executor.close)
         executor.warm_up()
+        stack.enter_context(plugins.beside(sweep.file.parent if sweep.file is not None else None))
         _tell(observer, "reading the data")
         try:
             parts, known = _recalled(prepare(spec, objective), store)
@@ -201,6 +203,7 @@ def resume_study(
         # Should it not come to running: a study that had ended has ended still.
         stack.callback(log.close, "INTERRUPTED" if info.state == "RUNNING" else info.state, info.closed_reason)
         executor.warm_up()
+        stack.enter_context(plugins.beside(folder_of(info)))
         _tell(observer, "reading the data and the log")
         parts = prepare(info.spec, objective or _named_objective(info.spec))
         _check_data(info.provenance, parts.objective)

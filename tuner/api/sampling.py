@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from tuner import plugins
 from tuner.core.events import Checkpointed, Event, Suggested
-from tuner.core.ports import Objective, Problem, Pruner, Sampler
+from tuner.core.ports import Objective, Problem, Pruner, Sampler, StudyInfo
 from tuner.errors import SweepError
 from tuner.samplers._brackets import by_bracket
 from tuner.samplers._first import First, first_params
@@ -16,7 +17,16 @@ from tuner.study import FirstTrial, StudySpec
 from tuner.sweep import DEFAULTS_NOTE
 from tuner.trial import Trial
 
-__all__ = ["CONTINUING", "build_sampler", "check_training", "training_notes", "with_first", "without_checkpoints"]
+__all__ = [
+    "CONTINUING",
+    "build_pruner",
+    "build_sampler",
+    "check_training",
+    "folder_of",
+    "training_notes",
+    "with_first",
+    "without_checkpoints",
+]
 
 CONTINUING = ("pbt", "pbt_replay")
 """Samplers whose trials go on from others' checkpoints."""
@@ -35,6 +45,24 @@ def build_sampler(spec: StudySpec, pruner: Pruner) -> Sampler:
     problem = Problem.of(spec)
     sampler = by_bracket(build, problem, pruner)
     return First(sampler, problem, spec.first) if spec.first else sampler
+
+
+def folder_of(info: StudyInfo) -> Path | None:
+    """Where a study's sweep file lay, or its objective, so that classes beside it are found again; None when nobody knows."""
+    sweep = info.provenance.get("sweep")
+    file = sweep.get("file") if isinstance(sweep, Mapping) else None
+    base = info.spec.objective.options.get("base")
+    return Path(file).parent if file else Path(base) if isinstance(base, str) else None
+
+
+def build_pruner(info: StudyInfo) -> Pruner:
+    """A new pruner of a study's kind.
+
+    Raises:
+        TunerError: It is a class of the user's that cannot be found any more.
+    """
+    with plugins.beside(folder_of(info)):
+        return cast(Pruner, plugins.build("pruner", info.spec.pruner, info.spec.metric))
 
 
 def check_training(spec: StudySpec, objective: Objective) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tuner import plugins
+from tuner.api.sampling import build_pruner
 from tuner.api.stores import open_store
 from tuner.api.study import Study
-from tuner.core.ports import Pruner
 from tuner.core.scheduler import Scheduler
 
 __all__ = ["folded"]
@@ -18,8 +17,7 @@ def folded(study: Study) -> Scheduler:
         events = opened.events(study.name)
     finally:
         opened.close()
-    pruner: Pruner = plugins.build("pruner", study.spec.pruner, study.spec.metric)
-    core = Scheduler(study.spec, pruner)
+    core = Scheduler(study.spec, build_pruner(study.info))
     for _, event in events:
         core.handle(event)
     return core

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tuner import plugins
+from tuner.api.sampling import build_pruner
 from tuner.api.stores import open_store
 from tuner.api.study import Study, load_study
 from tuner.cli._explained import Words, how_it_stands
@@ -19,7 +19,6 @@ from tuner.cli._standing import trial_of
 from tuner.core.actions import Stop
 from tuner.core.codec import encode
 from tuner.core.events import Event
-from tuner.core.ports import Pruner
 from tuner.core.story import Ended, Moment, tell_study, tell_trial
 from tuner.dashboard import text
 from tuner.export import attempt_to_dict, trial_to_dict
@@ -57,14 +56,9 @@ def _log(study: Study) -> list[Event]:
         opened.close()
 
 
-def _pruner(study: Study) -> Pruner:
-    pruner: Pruner = plugins.build("pruner", study.spec.pruner, study.spec.metric)
-    return pruner
-
-
 def _explain_trial(study: Study, events: Sequence[Event], number: int, output: Output) -> None:
     spec = study.spec
-    story = tell_trial(spec, _pruner(study), events, number)
+    story = tell_trial(spec, build_pruner(study.info), events, number)
     trial = story.trial or trial_of(study.trials, number, study.name)
     story.trial = trial
     words = Words(spec, story, events[0].at_s if events else 0.0).lines()
@@ -96,7 +90,7 @@ def _moment(moment: Moment) -> dict[str, Any]:
 
 
 def _explain_study(study: Study, events: Sequence[Event], output: Output) -> None:
-    story = tell_study(study.spec, _pruner(study), events)
+    story = tell_study(study.spec, build_pruner(study.info), events)
     if output is Output.JSON:
         print_json(facts(study, story))
         return

@@ -6,12 +6,11 @@ expected, the closest valid name and the mend.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tuner import plugins
 from tuner.sweep import _aliases, _overrides
 from tuner.sweep._build import build
 from tuner.sweep._executor import growth_notes, known_types
@@ -72,19 +71,5 @@ def parse(text: str, file: str | Path | None = None, overrides: Mapping[str, obj
     root = read_text(text, str(place) if place else None)
     notes = _aliases.rename(root)
     _overrides.apply(root, overrides)
-    with _modules_beside(place):
+    with plugins.beside((place.resolve() if place else Path.cwd() / "sweep").parent):
         return build(root, text, place, notes)
-
-
-@contextmanager
-def _modules_beside(file: Path | None) -> Iterator[None]:
-    """Let samplers, pruners and objectives of the user's, named as ``mod:Class``, lie beside the sweep file.
-
-    The folder is looked in last, so that no file there can take the place of an installed module.
-    """
-    folder = str((file.resolve() if file else Path.cwd() / "sweep").parent)
-    sys.path.append(folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
