@@ -206,6 +206,7 @@ def wheel(folder: Path, name: str, code: str) -> Path:
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # a virtual environment is made
 def test_a_job_brings_the_packages_that_its_objective_needs(cluster, tuner, tmp_path):
     package = wheel(tmp_path, "oddments", "def squared(x):\n    return x**2\n")
     (tmp_path / "train.py").write_text(
@@ -220,11 +221,6 @@ def test_a_job_brings_the_packages_that_its_objective_needs(cluster, tuner, tmp_
     assert "packed  COMPLETE" in done.stdout, "driver and workers have it"
     logged = tuner("logs", "packed", "0", "--store", cluster.store).stdout
     assert "runtime_resources/pip" in logged, "it was installed for the job, and not elsewhere"
-    wrong = tuner(
-        *send[:-4], "--name", "wrong", "--no-wait", "--pip", tmp_path / "nothing-1.0-py3-none-any.whl", exit_code=1
-    )
-    assert "pip: " in wrong.stderr
-    assert "check its name" in wrong.stderr
 
 
 def _wait_for(condition, timeout_s=60.0):

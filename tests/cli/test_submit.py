@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -238,3 +239,15 @@ def test_a_cluster_that_is_not_there_is_told(tuner, tmp_path):
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     answer = tuner("submit", "sweep.yaml", "--address", "127.0.0.1:1", exit_code=2)
     assert "error: no dashboard answers at http://127.0.0.1:1: Connection refused" in answer.stderr
+
+
+def test_a_job_that_waits_for_its_packages_says_so_once(monkeypatch, capsys):
+    waits = replace(JOB, status="PENDING", exit_code=None, message="Runtime env is being set up.\nmore")
+    answers = iter([waits, waits, waits, JOB])
+    clock = iter([0.0, 1.0, 1.0, 9.0, 9.0, 10.0])
+    monkeypatch.setattr(_jobs.time, "monotonic", lambda: next(clock, 11.0))
+    monkeypatch.setattr(_jobs.time, "sleep", lambda seconds: None)
+    jobs = SimpleNamespace(job=lambda job_id: next(answers), url="u")
+    assert _jobs.wait_until_under_way(jobs, "tuner-a-1", "a") is JOB
+    said = [line for line in capsys.readouterr().err.splitlines() if "not begun yet" in line]
+    assert said == ["job tuner-a-1 is not begun yet; the cluster says: Runtime env is being set up."]

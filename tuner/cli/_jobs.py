@@ -10,12 +10,14 @@ from typing import Any
 import typer
 
 from tuner.cli._failures import ExitCode
+from tuner.cli._output import remark
 from tuner.cluster.jobs import ENDED, Job, Jobs
 from tuner.errors import ClusterUnreachable
 
 __all__ = ["document", "exit_code_of", "follow", "told", "wait_until_under_way"]
 
 _START_S = 180.0
+_QUIET_S = 8.0
 _LOOK_EVERY_S = 0.5
 _MISSING = re.compile(r"it needs the module '([\w.]+)', which is not installed")
 _PIP_ERROR = re.compile(r"^\s*ERROR: (.+)$", re.MULTILINE)
@@ -97,9 +99,13 @@ def wait_until_under_way(jobs: Jobs, job_id: str, study: str) -> Job:
         ClusterUnreachable: Nothing of that after three minutes; says what it waits for.
     """
     begun = re.compile(rf"^\d+:\d\d(:\d\d)?  {re.escape(study)}: executor ", re.MULTILINE)
-    until_s = time.monotonic() + _START_S
+    began_s = time.monotonic()
+    until_s, quiet = began_s + _START_S, True
     while True:
         job = jobs.job(job_id)
+        if quiet and job.status == "PENDING" and time.monotonic() - began_s > _QUIET_S:
+            remark(f"job {job_id} is not begun yet; the cluster says: {_first(job.message) or 'nothing'}")
+            quiet = False
         if job.status in ENDED or (job.status == "RUNNING" and begun.search(jobs.log(job_id))):
             return job
         if time.monotonic() > until_s:
