@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Check a sweep file, its data and its search space, and run nothing.
 
-    Reads the data, finds what is to be trained, and checks metric, parameters, sampler and pruner: all that tuner run does
-    before it writes anything.
+    Reads the data, finds what is to be trained, and checks metric, parameters, sampler, pruner and earlier studies: all that
+    tuner run does before it writes anything.
     """
     loaded = sweep.load(file, overrides(changes or []))
     try:
