@@ -218,6 +218,17 @@ def _nothing_is_lost_or_doubled(before: dict[int, Any], database: str) -> None:
     assert again >= {number for number, trial in before.items() if trial.state is TrialState.RUNNING}
 
 
+def test_a_cluster_whose_only_driver_was_killed_falls_back_to_nothing(growing):
+    store = f"sqlite:///{growing.home}/lonely.db"
+    growing.sweep("lonely", 400)
+    arguments = ("run", "lonely.yaml", "--address", growing.cluster.address, "--store", store)
+    driver = growing.start("-m", "tuner", *arguments, out="lonely.out")
+    until(lambda: finished("lonely", store) >= 3, "nothing ran", 240.0)
+    assert len(growing.cluster.nodes()) > 1
+    driver.kill()
+    growing.until_empty()
+
+
 def test_a_quarantined_node_is_released_and_lost_ones_are_told(three):
     three.sweep("live", 5000)
     store = ("--store", f"sqlite:///{three.home}/tuner.db")
