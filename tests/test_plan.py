@@ -120,6 +120,19 @@ class TestLearning:
         assert read_courses(store, "planned").ready_s == pytest.approx(7.0)
         store.close()
 
+    def test_the_boot_of_a_node_that_the_study_waited_for_is_learned(self, url):
+        kind = {"name": "a", "resources": {"cpu": 2.0, "memory_mib": 8000.0}, "max_nodes": 1, "boot_s": 70.0}
+        where = PluginSpec("simulated", {"node_types": [kind], "start_delay_s": 5.0})
+        run = RunOptions(store=url, executor=where, limits={"trials": 5})
+        run_sweep(Sweep(SPEC, ""), run, objective=ModelObjective())
+        store = open_store(url)
+        what = read_courses(store, "planned")
+        store.close()
+        assert what.boots_s == {"a": pytest.approx(75.0)}
+        said = [NodeType("a", NODE, 1, boot_s=10.0), NodeType("b", NODE, 1, boot_s=10.0)]
+        told = expected(SPEC, what, sites_of_types(said, 1, [1]), n_seeds=1).assumed["boot"]
+        assert told == "75 s for a, 10 s for b, from the request to the first trial (as in pilot: a)"
+
 
 class TestWhatTrialsWillBe:
     def test_duration_follows_from_parameters_that_no_trial_had(self):

@@ -21,10 +21,12 @@ def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
         told["start"] = f"{learned.ready_s:.1f} s until the first trial begins, as in {source}"
     grows = [kind for kind in kinds.values() if kind.min_nodes < kind.max_nodes]
     if grows:
-        boots = ", ".join(f"{BOOT_S if k.boot_s is None else k.boot_s:g} s for {k.name}" for k in grows)
-        told["boot"] = f"{boots}, from the request to the first trial"
-        unknown = [kind.name for kind in grows if kind.boot_s is None]
-        told["boot"] += f" (without label tuner.io/boot-s: {', '.join(unknown)})" if unknown else ""
+        boots = ", ".join(f"{BOOT_S if k.boot_s is None else k.boot_s:.0f} s for {k.name}" for k in grows)
+        seen = ", ".join(kind.name for kind in grows if kind.name in learned.boots_s)
+        unknown = ", ".join(kind.name for kind in grows if kind.boot_s is None)
+        whence = [f"as in {source}: {seen}"] if seen else []
+        whence += [f"without label tuner.io/boot-s: {unknown}"] if unknown else []
+        told["boot"] = f"{boots}, from the request to the first trial" + (f" ({'; '.join(whence)})" if whence else "")
     spots = [kind for kind in kinds.values() if kind.spot]
     if spots:
         told["spot"] = _spots(spots, study)

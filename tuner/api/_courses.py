@@ -16,6 +16,7 @@ from tuner.trial import Attempt, Completed, Failed, FailureKind, Outcome, Params
 __all__ = ["Course", "Learned", "read_courses"]
 
 START_S = 0.05  # from a free place to the beginning of the attempt there, where that was not seen
+ALREADY_S = 2.0  # after the opening, until which a node counts as one that was there
 FEWEST = 3  # trials to forecast from
 
 
@@ -59,6 +60,7 @@ class Learned:
         ready_s: From when it had nodes to the beginning of its first attempt: workers start, import, get the data.
         losses: Of workers and of nodes.
         checkpoints: Whether its trials saved any, so that those which are lost or paused go on.
+        boots_s: By type of node, from the request to the first trial, where it began with none.
     """
 
     courses: tuple[Course, ...]
@@ -66,6 +68,7 @@ class Learned:
     ready_s: float = 0.0
     losses: Losses = field(default_factory=Losses)
     checkpoints: bool = False
+    boots_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_courses(store: Store, study: str) -> Learned:
@@ -99,7 +102,23 @@ def read_courses(store: Store, study: str) -> Learned:
         _ready_s(events),
         losses_of(began, events),
         any(isinstance(event, Checkpointed) for event in events),
+        _boots_s(events),
     )
+
+
+def _boots_s(events: Sequence[Event]) -> dict[str, float]:
+    """How long the node of the first attempt took to come, where none was there: nodes are requested at once then."""
+    opened_s, joined = 0.0, dict[str, tuple[str | None, float]]()
+    for event in events:
+        if isinstance(event, StudyOpened):
+            opened_s = event.at_s
+        elif isinstance(event, NodeJoined) and event.node.resources.cpu > 0:
+            joined.setdefault(event.node.node_id, (event.node.type, event.at_s))
+        elif isinstance(event, Started):
+            kind = joined.get(event.node_id or "", (None, 0.0))[0]
+            came_later = all(at_s > opened_s + ALREADY_S for _, at_s in joined.values())
+            return {kind: event.at_s - opened_s} if kind is not None and came_later else {}
+    return {}
 
 
 def _ready_s(events: Sequence[Event]) -> float:

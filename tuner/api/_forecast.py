@@ -165,6 +165,7 @@ def forecast(spec: StudySpec, learned: Learned, sites: Sequence[Site], ask: Ask)
         plain = replace(plain, pruner=PluginSpec("none"))
         notes.append("population based training is simulated without pauses")
     study = Planned(plain, learned, ask)
+    sites = [_with_boots(site, learned.boots_s) for site in sites]
     options = tuple(_simulated(study, site) for site in sites)
     return Forecast(
         study=spec.name,
@@ -179,6 +180,11 @@ def forecast(spec: StudySpec, learned: Learned, sites: Sequence[Site], ask: Ask)
         assumed=assumptions(study, sites),
         notes=tuple(notes),
     )
+
+
+def _with_boots(site: Site, boots_s: Mapping[str, float]) -> Site:
+    """The site with nodes that boot as they were seen to."""
+    return replace(site, types=tuple(replace(k, boot_s=boots_s.get(k.name, k.boot_s)) for k in site.types))
 
 
 def _best(options: Sequence[Option]) -> str | None:
