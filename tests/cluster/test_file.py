@@ -120,6 +120,8 @@ def test_types_of_which_one_could_do_the_others_work_are_to_have_labels_that_tel
         ('"0.34"', "0.34", 14, "quotes"),
         ('"0.34"', '"cheap"', 14, "no number"),
         ("tuner.io/price-h", "tuner.io/price", 14, "no such label"),
+        ('tuner.io/boot-s: "70"', 'tuner.io/spot-loss-day: "1.5"', 14, "below 1"),
+        ('tuner.io/boot-s: "70"', 'tuner.io/spot-loss-day: "-1"', 14, "no number of at least 0"),
         ("max_workers: 3", "max_worker: 3", 16, "did you mean 'max_workers'"),
         ("  module: tuner", "  prot: 7000\n  module: tuner", 5, "did you mean 'port'"),
         ("  module: tuner", "  port: seven\n  module: tuner", 5, "port is 'seven'"),
