@@ -414,6 +414,13 @@ class TestAfterwards:
         assert compared.cost_error is not None
         assert f"was {compared.cost:.2g} ({_by(compared.cost_error)})" in planned(study)["forecast"]
 
+    def test_money_of_nodes_that_are_simply_there_follows_from_the_time(self, url):
+        sites = sites_of_nodes([1], NODE, price_h=3.6)
+        plan(Sweep(SPEC, ""), PlanOptions(pilot=12, run=ran(url, 1)), sites, None, ModelObjective())
+        compared = compare_forecast(run_sweep(Sweep(SPEC, ""), ran(url, 1), objective=ModelObjective()))
+        assert compared is not None
+        assert compared.cost == pytest.approx(compared.time_s * 3.6 / 3600, rel=1e-6)
+
     def test_it_is_told_when_trials_had_less_of_a_cpu_than_in_the_pilot(self, url):
         plan(Sweep(SPEC, ""), PlanOptions(pilot=12, run=ran(url, 1)), sites_of_nodes([1], NODE), None, ModelObjective())
         study = run_sweep(Sweep(SPEC, ""), ran(url, 1), objective=ModelObjective())

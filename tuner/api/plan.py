@@ -265,6 +265,8 @@ def compare_forecast(study: Study) -> Comparison | None:
     cost = nodes.cost
     if cost is None and study.spec.prices is not None:
         cost = sum(cost_of(a.grant, a.usage.wall_s, study.spec.prices) for a in attempts if a.usage is not None)
+    if cost is None and option.types == (NODE,) and option.cost is not None:
+        cost = option.cost.mid / max(option.time_s.mid, 1e-9) * nodes.time_s  # nodes that are there all the time
     used = [(a.usage.cpu_s, a.usage.wall_s) for a in attempts if a.usage is not None]
     wall_s = sum(wall_s for _, wall_s in used)
     busy = sum(cpu_s for cpu_s, _ in used) / wall_s if wall_s > 0 else None
