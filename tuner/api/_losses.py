@@ -16,7 +16,7 @@ DAY_S = 86400.0
 SPOT_LOSS_DAY = 0.15
 """Share of spot nodes taken away a day where nobody says. Google has said of its preemptible machines that on a seven-day
 average 5 % to 15 % of them go a day (Compute Engine's page on them, until Spot VMs replaced them); AWS's Spot Instance Advisor
-names 5 % to over 20 % a month, which is less. The worst of the first is taken."""
+names 5 % to over 20 % a month, which is less. Some copies of the first page say per seven days: the worse reading is taken."""
 
 _WORKER = (FailureKind.WORKER_LOST, FailureKind.HUNG)
 _NODE = (FailureKind.NODE_LOST, FailureKind.PREEMPTED)
