@@ -295,3 +295,39 @@ def test_a_prediction_takes_far_less_than_an_attempt():
     for p in asked:
         memory.predict(p)
     assert (time.process_time() - began) / len(asked) < 1e-3  # 0.1 ms where it was measured; a loaded machine is slower
+
+
+def test_a_family_that_scatters_does_not_widen_the_margin_of_another():
+    space = SearchSpace({"family": Categorical(["quiet", "wild"]), "x": Float(0, 1, when={"family": "wild"})})
+    memory, rng = MemoryModel(space), random.Random(20)
+    for _ in range(75):
+        x = rng.random()
+        memory.observe({"family": "quiet"}, None, 300.0 * math.exp(rng.gauss(0, 0.01)))
+        memory.observe({"family": "wild", "x": x}, None, 200.0 + 100.0 * math.exp(3 * x + rng.gauss(0, 0.3)))
+    quiet, wild = forecast(memory, {"family": "quiet"}), forecast(memory, {"family": "wild", "x": 0.5})
+    assert quiet.grant_mib < 1.1 * quiet.expected_mib
+    assert wild.grant_mib > 1.2 * wild.expected_mib
+
+
+@pytest.mark.parametrize(("other", "branches"), [("y", 2), ("x", 0)])
+def test_families_are_learned_apart_where_their_laws_differ(other, branches):
+    space = SearchSpace({"family": Categorical(["a", "b"]), "x": Float(0, 1), "y": Float(0, 1)})
+    memory, rng = MemoryModel(space), random.Random(24)
+    for i in range(140):
+        p: dict[str, Any] = {"family": "ab"[i % 2], "x": rng.random(), "y": rng.random()}
+        matters = p["x" if p["family"] == "a" else other]
+        memory.observe(p, None, 200.0 + 100.0 * math.exp(3.0 * matters + rng.gauss(0, 0.03)))
+    assert len(memory._branches) == branches
+
+
+def test_thousands_of_attempts_teach_more_than_a_hundred():
+    rng = random.Random(21)
+
+    def need(p):
+        return 200.0 + 100.0 * math.exp(3.0 * p["x0"] * p["x1"] + abs(2.0 * p["x2"] - 1.0))
+
+    rows = [(p, need(p) * math.exp(rng.gauss(0, 0.05))) for p in draws(RANDOM_INPUTS, 3000, 22)]
+    few, many = taught(RANDOM_INPUTS, rows[:100]), taught(RANDOM_INPUTS, rows)
+    asked = list(draws(RANDOM_INPUTS, 100, 23))
+    errors = [sum(abs(forecast(m, p).expected_mib / need(p) - 1) for p in asked) for m in (few, many)]
+    assert errors[1] < 0.85 * errors[0]

@@ -15,10 +15,11 @@ __all__ = ["FIRST", "Cover", "Expert", "Seen", "plain"]
 
 FIRST = 4  # attempts to learn from before it says anything
 WINDOW = 80  # attempts that the process is fitted to
-FULL = 112  # attempts at which a basis takes its place
+FULL = 112  # attempts that it takes before it is fitted anew, or a basis takes its place
+DENSE = 30  # attempts for each input that matters, until a basis is better
 GROWTH = 0.15  # until then the process is fitted anew when it has learned so many more, of those it knew
-CENTRES = 56  # of a basis
-RENEWED, RENEWALS = 250, 3  # attempts after which a basis is made anew, better spread; and how many times later again
+CENTRES = 64  # of a basis
+RENEWALS = 2  # times as many attempts after which a basis is made anew, of better spread ones
 KEPT = 256  # attempts that a new basis begins with
 EAGER, SELDOM = 2000, 4  # attempts of which a basis learns every one, and which it learns later
 BASE = 0.9  # share of the least memory seen that is taken for the base
@@ -73,7 +74,7 @@ class Expert:
         self._cover = cover
         self._known: list[Seen] = []
         self._every = 1  # attempts of which one is kept for the next basis
-        self._renew = RENEWED
+        self._renew = 0  # attempts at which it is made anew
         self._furthest = 0  # the step when it was fitted
         self._n_since = 0  # attempts learned since
         self._recent: deque[float] = deque(maxlen=RECENT)
@@ -125,8 +126,11 @@ class Expert:
         replaced = len(self._known) <= before
         outside = seen.whole_mib <= self.base_mib * 1.01 and not seen.censored
         grown = self._n_since >= GROWTH * min(len(self._known), WINDOW)
-        if len(self._known) >= FULL:
+        if len(self._known) >= FULL and self.n >= DENSE * self._process.n_inputs:
             self._found(furthest)
+        elif len(self._known) >= FULL:
+            del self._known[:-WINDOW]
+            self._fit(furthest)
         elif not self.ready or replaced or outside or seen.censored or furthest != self._furthest or grown:
             self._fit(furthest)
         else:
@@ -155,7 +159,7 @@ class Expert:
 
     def _found(self, furthest: int) -> None:
         """Make a basis from what is kept."""
-        self._furthest = furthest
+        self._furthest, self._renew = furthest, RENEWALS * self.n
         self._known = [seen for seen in self._known if not seen.censored] or self._known[-1:]
         self.base_mib = BASE * min(seen.whole_mib for seen in self._known)
         rows = [self._row(seen) for seen in self._known]
@@ -176,7 +180,6 @@ class Expert:
                 self._known = self._known[1::2]
                 self._every *= 2
         if self.n >= self._renew:
-            self._renew *= RENEWALS
             self._found(furthest)
         elif self.n < EAGER or not self.n % SELDOM:
             self._basis.add(self._row(seen), plain(seen, self.base_mib))
@@ -191,7 +194,7 @@ class Expert:
         if len(self._streak) < STREAK:
             return
         self._basis, self._known, self._streak = None, self._streak[:-1], []  # the latest is learned next
-        self._every, self._renew = 1, self.n + RENEWED
+        self._every = 1
         self._recent = deque(maxlen=RECENT)
         self._fit(self._furthest)
 

@@ -52,6 +52,11 @@ class GaussianProcess:
         return len(self._targets)
 
     @property
+    def n_inputs(self) -> int:
+        """How many inputs matter."""
+        return sum(w > 0.0 for w in self.relevance)
+
+    @property
     def kernel(self) -> Kernel:
         """One with its relevances and noise, that knows no point."""
         return Kernel(self.relevance, self._noise)
