@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -245,9 +246,9 @@ def test_a_job_that_waits_for_its_packages_says_so_once(monkeypatch, capsys):
     waits = replace(JOB, status="PENDING", exit_code=None, message="Runtime env is being set up.\nmore")
     answers = iter([waits, waits, waits, JOB])
     clock = iter([0.0, 1.0, 1.0, 9.0, 9.0, 10.0])
-    monkeypatch.setattr(_jobs.time, "monotonic", lambda: next(clock, 11.0))
-    monkeypatch.setattr(_jobs.time, "sleep", lambda seconds: None)
-    jobs = SimpleNamespace(job=lambda job_id: next(answers), url="u")
+    monkeypatch.setattr("tuner.cli._jobs.time.monotonic", lambda: next(clock, 11.0))
+    monkeypatch.setattr("tuner.cli._jobs.time.sleep", lambda seconds: None)
+    jobs: Any = SimpleNamespace(job=lambda job_id: next(answers), url="u")
     assert _jobs.wait_until_under_way(jobs, "tuner-a-1", "a") is JOB
     said = [line for line in capsys.readouterr().err.splitlines() if "not begun yet" in line]
     assert said == ["job tuner-a-1 is not begun yet; the cluster says: Runtime env is being set up."]

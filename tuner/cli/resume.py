@@ -55,7 +55,9 @@ def command(
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option("--address", metavar="HOST:PORT", help="A running Ray cluster, instead of that where it ran before."),
+        typer.Option(
+            "--address", metavar="HOST:PORT", help="A running Ray cluster, instead of that where it ran before."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     store: StoreOption = None,
