@@ -114,13 +114,15 @@ def beside(folder: Path | None) -> Iterator[None]:
     It is looked in last, so that no file there can take the place of an installed module. None for nowhere else.
     """
     place = None if folder is None else str(folder.resolve())
-    if place is not None:
-        sys.path.append(place)
+    added = place if place not in sys.path else None
+    if added is not None:
+        sys.path.append(added)
     try:
         yield
     finally:
-        if place is not None:
-            sys.path.remove(place)
+        # An objective that is imported by name moves its folder to the front, where it stays.
+        if added in sys.path[1:]:
+            sys.path.remove(added)
 
 
 def is_optunas(found: object) -> bool:

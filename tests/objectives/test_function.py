@@ -16,6 +16,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
+from tuner import plugins
 from tuner.errors import ObjectiveError
 from tuner.objectives.function import Function
 from tuner.resources import Resources
@@ -69,6 +70,15 @@ def refused(function: Any, **options: Any) -> str:
     with pytest.raises(ObjectiveError) as caught:
         prepared(function, **options)
     return str(caught.value)
+
+
+def test_a_module_beside_the_sweep_file_goes_before_one_elsewhere(modules, tmp_path):
+    base = modules(work_z="def train(params, context): return 1.0")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "work_z.py").write_text("def other(params, context): return 2.0")
+    sys.path[:0] = [str(tmp_path / "elsewhere")]
+    with plugins.beside(base):  # which looks there last
+        assert prepared("work_z:train", base=str(base)).run({}, CONTEXT) == 1.0
 
 
 def test_a_function_beside_the_sweep_file_is_found_by_name(modules):

@@ -95,8 +95,9 @@ def _roots(space: SearchSpace) -> tuple[str, ...]:
     for distribution in space.values():
         for name in distribution.when or {}:
             root = space[name]
-            always = isinstance(root, Categorical) and not root.when
-            if always and name not in roots and n * len(root.choices) <= MOST:
+            if not isinstance(root, Categorical) or root.when or name in roots:
+                continue
+            if n * len(root.choices) <= MOST:
                 roots.append(name)
                 n *= len(root.choices)
     return tuple(roots)

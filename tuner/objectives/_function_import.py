@@ -17,8 +17,8 @@ __all__ = ["import_function", "put_on_path"]
 
 def put_on_path(base: Path) -> None:
     """Let modules in ``base`` be imported in this process, before installed ones, if the folder exists here."""
-    if base.is_dir() and str(base) not in sys.path:
-        sys.path.insert(0, str(base))
+    if base.is_dir() and sys.path[:1] != [str(base)]:
+        sys.path[:] = [str(base), *(entry for entry in sys.path if entry != str(base))]
 
 
 def import_function(name: str, base: Path) -> Any:
