@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Mapping
 
 from tuner.core.ports import Context, Objective
+from tuner.errors import ExecutorError
 from tuner.executors.simulated import Simulation
 from tuner.resources import Resources
 from tuner.space import Categorical, Float, Int, SearchSpace
@@ -72,7 +73,7 @@ class Shapes(Objective):
 
     def run(self, params: Params, context: Context) -> Mapping[str, float]:
         """There is nothing to run."""
-        raise NotImplementedError("simulated only")
+        raise ExecutorError("this objective can only be simulated", hint="take `executor: simulated`")
 
     def simulate(self, params: Params, seed: int, grant: Resources, resume_step: int | None = None) -> Simulation:
         """See ``tuner.executors.simulated.Simulates``: nine tenths of the work go faster with more CPUs."""

@@ -16,6 +16,7 @@ from tuner.api._courses import Course, Learned
 from tuner.api._likeness import Like, Likeness, Measured
 from tuner.api.sampling import build_sampler
 from tuner.core.ports import Context, Objective, Pruner, Sampler, Suggestion
+from tuner.errors import ExecutorError
 from tuner.executors.simulated import Simulation
 from tuner.resources import Resources
 from tuner.study import PluginSpec, StudySpec, trial_seed
@@ -116,7 +117,7 @@ class Replayed(Objective):
 
     def run(self, params: Params, context: Context) -> float:
         """There is nothing to run."""
-        raise NotImplementedError("simulated only")
+        raise ExecutorError("this objective can only be simulated", hint="take `executor: simulated`")
 
     def simulate(self, params: Params, seed: int, grant: Resources, resume_step: int | None = None) -> Simulation:
         """See ``tuner.executors.simulated.Simulates``."""
