@@ -34,41 +34,55 @@ class Protocol:
 def write(
     protocol: Protocol, levels: Sequence[Level], contestants: Mapping[str, Contestant], book: Ledger
 ) -> dict[str, Any]:
-    """Judge the runs, keep the result as JSON, and print it."""
-    dear = {who for who, contestant in contestants.items() if contestant.dear}
+    """Judge the runs, keep the result as JSON, and print it.
+
+    A level of which no runs are kept here stays as it was judged before: runs are kept outside git.
+    """
+    path = RESULTS / f"{protocol.name}.json"
+    before = json.loads(path.read_text(encoding="utf-8"))["levels"] if path.exists() else []
     rows = []
     for level in levels:
-        runs = [r for r in book.records.values() if r.workers == level.workers and r.task in level.tasks]
-        runs = [record for record in runs if record.method in contestants]
-        table = standings(runs, dear, reference=protocol.reference, target=protocol.target)
-        if sum(s.rank is not None for s in table) > 1:
-            titled = [{"title": contestants[s.who].title, "ours": s.who in protocol.ours, **s.to_dict()} for s in table]
-            tasks = {task: sum(r.task == task and r.method == protocol.reference for r in runs) for task in level.tasks}
-            budget = level.trials or level.time_s or {}
-            unit = "trials" if level.trials else "virtual seconds"
-            rows.append(
-                {
-                    "workers": level.workers,
-                    "tasks": {task: {"seeds": seeds, unit: round(budget[task], 1)} for task, seeds in tasks.items()},
-                    "cap_s": level.cap_s,
-                    "standings": titled,
-                    "behind": _behind(titled),
-                }
-            )
+        kept = next((row for row in before if row["workers"] == level.workers), None)
+        row = _row(protocol, level, contestants, book) or kept
+        rows += [row] if row else []
+    ranked = {s["who"] for row in rows for s in row["standings"]}
     document = {
         "benchmark": protocol.name,
         "reference": protocol.reference,
         "target": protocol.target,
         "machine": machine(),
-        "versions": sorted({r.commit for r in book.records.values() if r.commit and r.method in protocol.ours}),
-        "left_out": {who: c.title for who, c in contestants.items() if not any(who == k[1] for k in book.records)},
+        "left_out": {who: contestant.title for who, contestant in contestants.items() if who not in ranked},
         "levels": rows,
         "bars": _bars(protocol, rows),
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{protocol.name}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     _show(document)
     return document
+
+
+def _row(
+    protocol: Protocol, level: Level, contestants: Mapping[str, Contestant], book: Ledger
+) -> dict[str, Any] | None:
+    """What the runs of a level say; None where there are too few of them."""
+    runs = [r for r in book.records.values() if r.workers == level.workers and r.task in level.tasks]
+    runs = [record for record in runs if record.method in contestants]
+    dear = {who for who, contestant in contestants.items() if contestant.dear}
+    table = standings(runs, dear, reference=protocol.reference, target=protocol.target)
+    if sum(s.rank is not None for s in table) < 2:
+        return None
+    titled = [{"title": contestants[s.who].title, "ours": s.who in protocol.ours, **s.to_dict()} for s in table]
+    tasks = {task: sum(r.task == task and r.method == protocol.reference for r in runs) for task in level.tasks}
+    budget = level.trials or level.time_s or {}
+    unit = "trials" if level.trials else "virtual seconds"
+    return {
+        "workers": level.workers,
+        "tasks": {task: {"seeds": seeds, unit: round(budget[task], 1)} for task, seeds in tasks.items()},
+        "cap_s": level.cap_s,
+        "versions": sorted({r.commit for r in runs if r.commit and r.method in protocol.ours}),
+        "standings": titled,
+        "behind": _behind(titled),
+    }
 
 
 def _rank(row: Mapping[str, Any], key: str) -> float:

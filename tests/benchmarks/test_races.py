@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 
+from benchmarks import methods, verdict
 from benchmarks.engine_race import engine_race
+from benchmarks.field import Level
 from benchmarks.ledger import Ledger, Record
 from benchmarks.problems import Course, Problem, problem
 from benchmarks.problems.bbob import BBOB, FUNCTIONS
 from benchmarks.problems.hartmann import PRESETS, Hartmann
 from benchmarks.race import Job, Method, Race, Run, race
 from benchmarks.standing import standings
+from benchmarks.verdict import Protocol
 from tuner.space import Float, SearchSpace
 from tuner.trial import Params
 
@@ -168,6 +172,9 @@ def mean(interval: tuple[float, float, float] | None) -> float:
     return interval[0]
 
 
+GOOD = methods.Contestant("good", None)
+
+
 def record(method: str, seed: int, regret: float, at_s: float = 1.0, task: str = "t") -> Record:
     run = Run([(0.5, 1.0), (at_s, regret)], 10, 10, 1.0, 0.1, 2.0)
     return Record(task, method, 8, seed, run, "abc")
@@ -208,3 +215,18 @@ def test_relative_regret_is_one_for_random_search():
     table = {s.who: s for s in standings(runs, [], reference="random", target="good")}
     assert mean(table["random"].regret) == pytest.approx(1.0)
     assert mean(table["good"].regret) == pytest.approx(0.25)
+
+
+def test_a_level_without_kept_runs_stays_as_it_was_judged_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(verdict, "RESULTS", tmp_path)
+    protocol, known = Protocol("b", "random", "random", ["good"]), {"random": methods.FULL["random"], "good": GOOD}
+    levels = [Level(workers, ["t"], 2, {"t": 10}) for workers in (8, 64)]
+    first, second = Ledger("b", tmp_path / "first"), Ledger("b", tmp_path / "second")
+    for seed in range(2):
+        for book, workers, regret in ((first, 8, 0.2), (first, 64, 0.2), (second, 64, 0.1)):
+            book.add(replace(record("good", seed, regret), workers=workers))
+            book.add(replace(record("random", seed, 0.8), workers=workers))
+    before = verdict.write(protocol, levels, known, first)["levels"]
+    after = verdict.write(protocol, levels, known, second)["levels"]
+    assert after[0] == before[0]
+    assert [mean(row["standings"][0]["regret"]) for row in after] == pytest.approx([0.25, 0.125])
