@@ -1,7 +1,7 @@
 """One sampler for each bracket: who is told what, and when one serves all."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -105,13 +105,13 @@ def test_a_bracket_that_waits_holds_up_those_after_it_and_none_is_lost():
 class Whole(Listening):
     """Minds itself how far trials came."""
 
-    across_brackets: ClassVar[bool] = True
+    across_brackets = True
 
 
 class Hearing(Listening):
     """Wants every report."""
 
-    wants_reports: ClassVar[bool] = True
+    wants_reports = True
 
 
 @pytest.mark.parametrize("kind", [Whole, Hearing, RandomSampler])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.samplers._grid import Combinations
@@ -26,8 +25,8 @@ class EveryCombination(Sampler):
         shuffle: Whether the order is shuffled by the seed.
     """
 
-    order_free: ClassVar[bool] = True
-    across_brackets: ClassVar[bool] = True
+    order_free = True
+    across_brackets = True
 
     def __init__(self, problem: Problem, combinations: Combinations, *, shuffle: bool) -> None:
         self._combinations = combinations

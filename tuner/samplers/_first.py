@@ -29,9 +29,9 @@ class First(Sampler):
         self._sampler = sampler
         self._first = first_params(problem, first)
         # What it promises is the sampler's to say.
-        self.wants_reports = sampler.wants_reports  # type: ignore[misc]
-        self.order_free = sampler.order_free  # type: ignore[misc]
-        self.across_brackets = sampler.across_brackets  # type: ignore[misc]
+        self.wants_reports = sampler.wants_reports
+        self.order_free = sampler.order_free
+        self.across_brackets = sampler.across_brackets
 
     @property
     def waits(self) -> bool:

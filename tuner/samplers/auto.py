@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.samplers.gp import GPSampler
@@ -51,9 +50,9 @@ class AutoSampler(Sampler):
         problem: What is known of it in advance: the space, the metrics, the constraints, the seed.
     """
 
-    wants_reports: ClassVar[bool] = True
-    order_free: ClassVar[bool] = True
-    across_brackets: ClassVar[bool] = True
+    wants_reports = True
+    order_free = True
+    across_brackets = True
 
     def __init__(self, problem: Problem) -> None:
         self._gp, self._tpe = GPSampler(problem), TPESampler(problem)

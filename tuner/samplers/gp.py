@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from typing import ClassVar
 
 import numpy as np
 
@@ -59,9 +58,9 @@ class GPSampler(Sampler):
         SweepError: An option is out of range.
     """
 
-    wants_reports: ClassVar[bool] = True
-    order_free: ClassVar[bool] = True
-    across_brackets: ClassVar[bool] = True
+    wants_reports = True
+    order_free = True
+    across_brackets = True
 
     def __init__(
         self, problem: Problem, *, n_startup_trials: int | None = None, n_candidates: int | None = None

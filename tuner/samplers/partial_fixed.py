@@ -42,9 +42,9 @@ class PartialFixedSampler(Sampler):
         self._fixed = {name: d for name, d in self._space.items() if name in fixed}
         sampler = _built(base, replace(problem, space=self._space))
         # What it promises is the base's to say.
-        self.wants_reports = sampler.wants_reports  # type: ignore[misc]
-        self.order_free = sampler.order_free  # type: ignore[misc]
-        self.across_brackets = sampler.across_brackets  # type: ignore[misc]
+        self.wants_reports = sampler.wants_reports
+        self.order_free = sampler.order_free
+        self.across_brackets = sampler.across_brackets
         self._base = Renumbered(sampler)
 
     @property

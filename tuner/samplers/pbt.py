@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import ClassVar
 
 from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.errors import SweepError, closest
@@ -48,8 +47,8 @@ class PBTSampler(Sampler):
         SweepError: An option is wrong, or the budget of trials is smaller than the population.
     """
 
-    wants_reports: ClassVar[bool] = True
-    across_brackets: ClassVar[bool] = True
+    wants_reports = True
+    across_brackets = True
 
     def __init__(  # noqa: PLR0913 -- the options of a plug-in are its keyword arguments
         self,

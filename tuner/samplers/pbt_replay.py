@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.errors import SearchSpaceError, SweepError
@@ -28,7 +28,7 @@ class PBTReplaySampler(Sampler):
         SweepError: It is no schedule, or its parameters are not those of the space.
     """
 
-    across_brackets: ClassVar[bool] = True
+    across_brackets = True
 
     def __init__(self, problem: Problem, *, schedule: Sequence[Mapping[str, Any]]) -> None:
         self._segments = [_params(problem, k, row) for k, row in enumerate(_rows(schedule))]
@@ -69,15 +69,15 @@ class PBTReplaySampler(Sampler):
 
 
 def _rows(schedule: object) -> Sequence[Mapping[str, Any]]:
-    good = isinstance(schedule, Sequence) and not isinstance(schedule, str) and len(schedule) > 0
-    if not good or not all(isinstance(row, Mapping) and {"to", "params"} <= row.keys() for row in schedule):  # type: ignore[attr-defined]
+    rows = schedule if isinstance(schedule, Sequence) and not isinstance(schedule, str) else ()
+    if not rows or not all(isinstance(row, Mapping) and {"to", "params"} <= row.keys() for row in rows):
         raise SweepError(
             "is no schedule",
             path="sampler.schedule",
             got=schedule,
             expected="the file that `tuner export STUDY --schedule FILE` writes",
         )
-    return schedule  # type: ignore[return-value]
+    return rows
 
 
 def _params(problem: Problem, k: int, row: Mapping[str, Any]) -> dict[str, ParamValue]:

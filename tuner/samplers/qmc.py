@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from scipy.stats import qmc
@@ -42,8 +42,8 @@ class QMCSampler(Sampler):
         SweepError: The space has more parameters than the sequence has dimensions.
     """
 
-    order_free: ClassVar[bool] = True
-    across_brackets: ClassVar[bool] = True
+    order_free = True
+    across_brackets = True
 
     def __init__(
         self, problem: Problem, *, qmc_type: Literal["sobol", "halton"] = "sobol", scramble: bool = True

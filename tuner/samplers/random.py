@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import ClassVar
 
 from tuner.core.ports import Problem, Sampler, Suggestion
 from tuner.samplers._native import SpaceDrawer, trial_key
@@ -25,8 +24,8 @@ class RandomSampler(Sampler):
         problem: The space, the seed and whether it is noisy; metrics do not matter.
     """
 
-    order_free: ClassVar[bool] = True
-    across_brackets: ClassVar[bool] = True
+    order_free = True
+    across_brackets = True
 
     def __init__(self, problem: Problem) -> None:
         self._drawer = SpaceDrawer(problem.space)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import ClassVar
 
 import numpy as np
 
@@ -77,9 +76,9 @@ class TPESampler(Sampler):
         SweepError: An option is out of range.
     """
 
-    wants_reports: ClassVar[bool] = True
-    order_free: ClassVar[bool] = True
-    across_brackets: ClassVar[bool] = True
+    wants_reports = True
+    order_free = True
+    across_brackets = True
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 from tuner.space import SearchSpace
 from tuner.study import Constraint, Metric, StudySpec
@@ -96,9 +96,9 @@ class Sampler(ABC):
             itself how far trials came; if not, there is one for each bracket, which is told that bracket's trials only.
     """
 
-    wants_reports: ClassVar[bool] = False
-    order_free: ClassVar[bool] = False
-    across_brackets: ClassVar[bool] = False
+    wants_reports: bool = False
+    order_free: bool = False
+    across_brackets: bool = False
 
     @property
     def waits(self) -> bool:
