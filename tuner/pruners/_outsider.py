@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Any
-
 from tuner.core.ports import Promotion, Pruner, Verdict
-from tuner.errors import PluginFailed, blamed
+from tuner.core.ports.guard import Guard
 from tuner.study import Metric
 from tuner.trial import Trial
 
@@ -15,7 +12,7 @@ __all__ = ["Outsider"]
 _DECISIONS = ("go", "stop", "pause")
 
 
-class Outsider(Pruner):
+class Outsider(Guard[Pruner], Pruner):
     """Hands everything on, and looks at what comes back.
 
     Args:
@@ -28,33 +25,22 @@ class Outsider(Pruner):
     """
 
     def __init__(self, pruner: Pruner, name: str, metric: Metric) -> None:
-        self._pruner, self._name, self._metric = pruner, name, metric
+        super().__init__("pruner", name, pruner)
         self._paused: set[int] = set()
         with self._blamed():
             self.promotes, self.brackets = bool(pruner.promotes), pruner.brackets
         if not isinstance(self.brackets, int) or self.brackets < 1:
             raise self._wrong(f"has {self.brackets!r:.80} brackets, expected a whole number, at least 1")
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._pruner, name)
-
-    def _blamed(self, when: str = "") -> AbstractContextManager[None]:
-        return blamed("pruner", self._name, type(self._pruner), when)
-
-    def _wrong(self, what: str) -> PluginFailed:
-        return PluginFailed("pruner", self._name, what)
-
     def admit(self, trial: int) -> None:
         """Hand on."""
         with self._blamed(f"for trial {trial}"):
-            self._pruner.admit(trial)
+            self._inner.admit(trial)
 
     def bracket(self, trial: int) -> int:
         """As the pruner deals them out."""
         with self._blamed(f"for trial {trial}"):
-            bracket = self._pruner.bracket(trial)
+            bracket = self._inner.bracket(trial)
         if bracket not in range(self.brackets):
             raise self._wrong(f"put trial {trial} into bracket {bracket!r:.80}, expected 0 to {self.brackets - 1}")
         return bracket
@@ -62,8 +48,8 @@ class Outsider(Pruner):
     def judge(self, trial: int, step: int, value: float) -> Verdict | None:
         """What the pruner says."""
         with self._blamed(f"for trial {trial} at step {step}"):
-            self._pruner.explains = self.explains
-            verdict = self._pruner.judge(trial, step, value)
+            self._inner.explains = self.explains
+            verdict = self._inner.judge(trial, step, value)
         if verdict is None:
             return None
         if not isinstance(verdict, Verdict) or verdict.decision not in _DECISIONS:
@@ -78,13 +64,13 @@ class Outsider(Pruner):
     def promote(self) -> Promotion | None:
         """Whom the pruner promotes."""
         with self._blamed():
-            promotion = self._pruner.promote()
+            promotion = self._inner.promote()
         return self._checked(promotion)
 
     def rescue(self) -> Promotion | None:
         """Whom the pruner rescues."""
         with self._blamed():
-            promotion = self._pruner.rescue()
+            promotion = self._inner.rescue()
         return self._checked(promotion)
 
     def _checked(self, promotion: Promotion | None) -> Promotion | None:
@@ -101,4 +87,4 @@ class Outsider(Pruner):
         """Hand on."""
         self._paused.discard(trial.number)
         with self._blamed(f"for trial {trial.number}"):
-            self._pruner.finish(trial)
+            self._inner.finish(trial)

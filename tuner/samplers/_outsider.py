@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
 
 from tuner.core.ports import Problem, Sampler, Suggestion
-from tuner.errors import PluginFailed, SearchSpaceError, blamed
+from tuner.core.ports.guard import Guard
+from tuner.errors import SearchSpaceError
 from tuner.space import SearchSpace
 from tuner.trial import Params, Trial
 
 __all__ = ["Outsider", "misfit"]
 
 
-class Outsider(Sampler):
+class Outsider(Guard[Sampler], Sampler):
     """Hands everything on, and looks at what comes back.
 
     Args:
@@ -27,31 +26,24 @@ class Outsider(Sampler):
     """
 
     def __init__(self, sampler: Sampler, name: str, problem: Problem) -> None:
-        self._sampler, self._name, self._space = sampler, name, problem.space
+        super().__init__("sampler", name, sampler)
+        self._space = problem.space
         # What it promises is the sampler's to say.
         with self._blamed():
-            self.wants_reports = bool(sampler.wants_reports)  # type: ignore[misc]
-            self.order_free = bool(sampler.order_free)  # type: ignore[misc]
-            self.across_brackets = bool(sampler.across_brackets)  # type: ignore[misc]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._sampler, name)
-
-    def _blamed(self, when: str = "") -> AbstractContextManager[None]:
-        return blamed("sampler", self._name, type(self._sampler), when)
+            self.wants_reports = bool(sampler.wants_reports)
+            self.order_free = bool(sampler.order_free)
+            self.across_brackets = bool(sampler.across_brackets)
 
     @property
     def waits(self) -> bool:
         """Whether the sampler does."""
         with self._blamed():
-            return bool(self._sampler.waits)
+            return bool(self._inner.waits)
 
     def ask(self, first: int, count: int) -> Sequence[Suggestion]:
         """What the sampler suggests, checked against the space."""
         with self._blamed(f"for trial {first}"):
-            found = list(self._sampler.ask(first, count))
+            found = list(self._inner.ask(first, count))
         if len(found) > count:
             raise self._wrong(f"was asked for {count} from trial {first} on, and gave {len(found)}")
         for number, suggestion in enumerate(found, first):
@@ -72,28 +64,25 @@ class Outsider(Sampler):
         if suggestion.parent is not None and suggestion.parent not in range(number):
             raise self._wrong(f"gave trial {number} the parent {suggestion.parent!r:.80}, expected an earlier trial")
 
-    def _wrong(self, what: str) -> PluginFailed:
-        return PluginFailed("sampler", self._name, what)
-
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell the sampler."""
         with self._blamed(f"for trial {trials[0].number}" if trials else ""):
-            self._sampler.tell(trials)
+            self._inner.tell(trials)
 
     def report(self, trial: int, step: int, values: Mapping[str, float]) -> None:
         """Tell the sampler."""
         with self._blamed(f"for trial {trial} at step {step}"):
-            self._sampler.report(trial, step, values)
+            self._inner.report(trial, step, values)
 
     def inform(self, trials: Sequence[Trial]) -> None:
         """Tell the sampler."""
         with self._blamed():
-            self._sampler.inform(trials)
+            self._inner.inform(trials)
 
     def replay(self, number: int, suggestion: Suggestion) -> None:
         """Tell the sampler."""
         with self._blamed(f"for trial {number}"):
-            self._sampler.replay(number, suggestion)
+            self._inner.replay(number, suggestion)
 
 
 def misfit(space: SearchSpace, params: Params) -> str | None:
