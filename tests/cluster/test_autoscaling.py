@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.autoscaling_real import IDLE_S, life
+from tests.cluster.shells import Shell
 from tuner.testing.one_machine import LiveCluster, swapped
 
 ROOT = Path(__file__).parents[2]
@@ -69,21 +68,6 @@ def short_folder():
         yield Path(folder)
 
 
-def tuner(cluster: LiveCluster, *arguments: str) -> str:
-    """Call tuner's command line beside the cluster's file."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tuner", *arguments, "--store", f"sqlite:///{cluster.home}/tuner.db"],
-        env={**cluster.environment, "PYTHONPATH": str(ROOT)},
-        cwd=cluster.home,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
 def test_a_sweep_lets_a_cluster_without_a_worker_grow_runs_on_it_and_lets_it_go(short_folder):
     home = short_folder
     described = swapped(
@@ -92,15 +76,15 @@ def test_a_sweep_lets_a_cluster_without_a_worker_grow_runs_on_it_and_lets_it_go(
         7365,
         {"idle_timeout_minutes": IDLE_S / 60, "cluster_name": "grown"},
     )
-    with LiveCluster(described, home, ROOT) as cluster:
+    with LiveCluster(described, home, ROOT) as cluster, Shell(cluster) as shell:
         (home / "sweep.yaml").write_text(SWEEP)
         (home / "slow.py").write_text(OBJECTIVE)
         assert len(cluster.nodes()) == 1, "the head alone"
-        tuner(cluster, "run", "sweep.yaml", "--address", cluster.address)
-        trials = json.loads(tuner(cluster, "trials", "grown", "-o", "json"))
+        shell.tuner("run", "sweep.yaml", "--address", cluster.address)
+        trials = json.loads(shell.tuner("trials", "grown", "-o", "json"))
         assert [trial["state"] for trial in trials] == ["COMPLETE"] * 12
         assert [trial["attempts"] for trial in trials] == [1] * 12
-        nodes = json.loads(tuner(cluster, "nodes", "grown", "-o", "json"))["nodes"]
+        nodes = json.loads(shell.tuner("nodes", "grown", "-o", "json"))["nodes"]
         assert sorted(node["type"] for node in nodes) == ["cpu", "cpu", "head"], "limits.nodes, without GPUs for nobody"
         assert {node["type"]: node["attempts"] > 0 for node in nodes} == {"head": False, "cpu": True}
         end_s = time.monotonic() + 60.0
@@ -114,9 +98,9 @@ def test_of_types_that_are_alike_the_cheaper_one_is_started_though_ray_would_tak
     types = described["available_node_types"]
     twins = {name: {**types["cpu"], "labels": {"tuner.io/price-h": price}} for name, price in PRICES.items()}
     described["available_node_types"] = {"head": types["head"], **twins}
-    with LiveCluster(described, short_folder, ROOT) as cluster:
+    with LiveCluster(described, short_folder, ROOT) as cluster, Shell(cluster) as shell:
         (short_folder / "sweep.yaml").write_text(SWEEP)
         (short_folder / "slow.py").write_text(OBJECTIVE)
-        tuner(cluster, "run", "sweep.yaml", "--address", cluster.address)
-        nodes = json.loads(tuner(cluster, "nodes", "grown", "-o", "json"))["nodes"]
+        shell.tuner("run", "sweep.yaml", "--address", cluster.address)
+        nodes = json.loads(shell.tuner("nodes", "grown", "-o", "json"))["nodes"]
         assert sorted(node["type"] for node in nodes) == ["cheap", "cheap", "head"]

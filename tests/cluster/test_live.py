@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -15,8 +13,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.cluster.shells import Shell
 from tests.stores import postgres
 from tuner.api.study import load_study
+from tuner.errors import TunerError
 from tuner.testing.one_machine import LiveCluster, swapped
 from tuner.trial import Completed, TrialState
 
@@ -73,40 +73,17 @@ T = TypeVar("T")
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-class Site:
-    """A cluster, a folder with sweeps beside its file, and the command line there."""
+class Site(Shell):
+    """A cluster and a folder with sweeps beside its file."""
 
     def __init__(self, cluster: LiveCluster, step_s: float) -> None:
-        self.cluster, self.home = cluster, cluster.home
-        self._environment = {**cluster.environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        super().__init__(cluster)
         self.bad = self.home / "bad"
         (self.home / "work.py").write_text(OBJECTIVE.format(bad=self.bad, step_s=step_s))
         (self.home / "watch.py").write_text(WATCH)
-        self.running: list[subprocess.Popen[str]] = []
 
     def sweep(self, name: str, trials: int, weight: float = 1.0) -> None:
         (self.home / f"{name}.yaml").write_text(SWEEP.format(name=name, weight=weight, trials=trials))
-
-    def start(self, *arguments: str, out: str) -> subprocess.Popen[str]:
-        with (self.home / out).open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, *arguments], env=self._environment, cwd=self.home, stdout=file, stderr=file, text=True
-            )
-        self.running.append(process)
-        return process
-
-    def tuner(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "tuner", *arguments],
-            env=self._environment,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        return done.stdout
 
     def until_empty(self) -> None:
         until(lambda: len(self.cluster.nodes()) == 1, "the nodes stayed, so something is asked for still", 90.0)
@@ -134,13 +111,7 @@ def site(port: int, n_started: int, step_s: float) -> Iterator[Site]:
         described["head_start_ray_commands"] = [
             f"{described['head_start_ray_commands'][0].strip()} --system-config='{HEALTH}'"
         ]
-        made = Site(stack.enter_context(LiveCluster(described, home, ROOT)), step_s)
-        try:
-            yield made
-        finally:
-            for process in made.running:
-                process.kill()
-                process.wait()
+        yield stack.enter_context(Site(stack.enter_context(LiveCluster(described, home, ROOT)), step_s))
 
 
 @pytest.fixture
@@ -165,7 +136,7 @@ def database() -> Iterator[str]:
 def finished(name: str, url: str) -> int:
     try:
         return load_study(name, url).info.counts.get("COMPLETE", 0)
-    except Exception:  # it is not there yet
+    except TunerError:  # it is not there yet
         return 0
 
 
