@@ -163,14 +163,13 @@ class Scaling:
         impossible: Shapes that the latest demand named and that fit no node type and no living node.
         broke: Whether attempts could start, but the budget does not pay for a single node that runs one to its end.
         look_at_s: When ``wanted`` may have something new to say though nothing happens; None for never.
-        plan: The nodes that the latest answer stands for.
+        asked: What is asked for: the latest answer; None when there was none since the last ``reset``.
     """
 
     def __init__(self, spec: StudySpec) -> None:
         self.impossible: tuple[Resources, ...] = ()
         self.broke = False
         self.look_at_s: float | None = None
-        self.plan = Plan()
         self._limits, self._prices = spec.limits, spec.prices
         self._types: dict[str, NodeType] = {}
         self._lives: dict[str, _Lives] = {}
@@ -182,7 +181,7 @@ class Scaling:
     def reset(self, limits: Limits | None = None) -> None:
         """Nothing is asked for any more: another driver took over, with these limits if they are new."""
         self._limits = limits or self._limits
-        self._asked: Plan | None = None
+        self.asked: Plan | None = None
         self._looked_at_s, self._look_s = -math.inf, LOOK_S
         self._n_seen = 0
         self._below: Plan | None = None  # the largest plan below what is asked for, since then
@@ -205,7 +204,7 @@ class Scaling:
         surplus = False
         if kind is not None:
             n_living = self._living.get(kind.name, 0)
-            surplus = n_living > (0 if self._asked is None else self._asked.nodes.get(kind.name, 0))
+            surplus = n_living > (0 if self.asked is None else self.asked.nodes.get(kind.name, 0))
             self._living[kind.name] = max(0, n_living - 1)
         if kind is not None and kind.spot and not surplus:
             lives = self._lives.setdefault(kind.name, _Lives())
@@ -220,14 +219,12 @@ class Scaling:
             n_wanted: Attempts that run and that could start.
             at_s: Now.
         """
-        if self._asked is None or at_s >= self._looked_at_s + self._look_s or n_wanted > self._n_seen * 1.1:
+        if self.asked is None or at_s >= self._looked_at_s + self._look_s or n_wanted > self._n_seen * 1.1:
             return True
         return self.look_at_s is not None and at_s >= self.look_at_s
 
-    def wanted(
-        self, demand: Demand, time_left_s: float | None, cost_left: float | None
-    ) -> tuple[Resources, ...] | None:
-        """The bundles to ask for now; None for the same as before.
+    def wanted(self, demand: Demand, time_left_s: float | None, cost_left: float | None) -> Plan | None:
+        """The nodes and bundles to ask for now; None for the same as before.
 
         Args:
             demand: How things stand.
@@ -249,14 +246,14 @@ class Scaling:
         self.impossible = plan.impossible
         tail = demand.left is not None and demand.left <= len(plan.bundles)
         self._look_s = LOOK_S if tail else max(LOOK_S, min(LOOK_MOST_S, LOOK_SHARE * (demand.wall_s or 0.0)))
-        bundles = self._with_hysteresis(plan, demand.at_s, tail=tail)
+        answer = self._with_hysteresis(plan, demand.at_s, tail=tail)
         self._see_scarcity(demand.at_s)
         due_s = (self.look_at_s, self._scarce.look_at_s(demand.at_s))
         self.look_at_s = min((at_s for at_s in due_s if at_s is not None), default=None)
-        return bundles
+        return answer
 
     def _see_scarcity(self, at_s: float) -> None:
-        self._scarce.see({} if self._asked is None else self._asked.nodes, self._living, self._types, at_s)
+        self._scarce.see({} if self.asked is None else self.asked.nodes, self._living, self._types, at_s)
 
     # -- how many ---------------------------------------------------------------------------------------------------
 
@@ -381,9 +378,9 @@ class Scaling:
 
     # -- when -------------------------------------------------------------------------------------------------------
 
-    def _with_hysteresis(self, plan: Plan, at_s: float, *, tail: bool) -> tuple[Resources, ...] | None:
+    def _with_hysteresis(self, plan: Plan, at_s: float, *, tail: bool) -> Plan | None:
         self.look_at_s = None
-        asked = self._asked
+        asked = self.asked
         if asked is None or self._grows(plan, asked):
             return self._ask(plan)
         if not self._shrinks(plan, asked):
@@ -400,10 +397,9 @@ class Scaling:
         self.look_at_s = self._below_since_s + HOLD_S
         return None
 
-    def _ask(self, plan: Plan) -> tuple[Resources, ...]:
-        self._asked, self._below = plan, None
-        self.plan = plan
-        return plan.bundles
+    def _ask(self, plan: Plan) -> Plan:
+        self.asked, self._below = plan, None
+        return plan
 
     def _grows(self, plan: Plan, asked: Plan) -> bool:
         """Whether more nodes of some type are wanted; of unknown types, a tenth more bundles, or larger ones."""

@@ -382,12 +382,10 @@ class Scheduler:
             more = min(more, max(0, self.limits.parallel - running))
         at_s = self._time.last_at
         if self._scaling.is_due(running + more, at_s):
-            bundles = self._scaling.wanted(
-                self._demand(more, at_s), self._time.time_left_s(at_s), self._cost_left(at_s)
-            )
-            if bundles is not None:
-                self._scaled = bool(bundles)
-                self._out.append(Scale(bundles, self._scaling.plan.types))
+            plan = self._scaling.wanted(self._demand(more, at_s), self._time.time_left_s(at_s), self._cost_left(at_s))
+            if plan is not None:
+                self._scaled = bool(plan.bundles)
+                self._out.append(Scale(plan.bundles, plan.types))
             if self._scaling.look_at_s is not None:
                 self._set_timer()
         broke = self._scaling.broke and not self._room.living and not running
