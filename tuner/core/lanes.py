@@ -132,10 +132,6 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._used.values())
 
-    def clear(self) -> None:
-        """Nothing is in flight any more."""
-        self.__init__()  # type: ignore[misc]
-
 
 class Pace:
     """How deep lanes may be filled, from how long attempts were measured to take.

@@ -86,12 +86,6 @@ class Packing:
         self.total = _minus(self.total, node.resources)
         del self._free[node_id]
 
-    def clear(self) -> None:
-        """No node is known any more."""
-        share, typical = self.share, self._typical
-        self.__init__(typical)  # type: ignore[misc]
-        self.share = share
-
     def close(self, node_id: str, why: str) -> None:
         """The node takes nothing more until it is opened."""
         if node_id in self.nodes and node_id not in self._closed:

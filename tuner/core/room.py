@@ -89,8 +89,9 @@ class Room:
 
     def clear(self) -> None:
         """No node is known any more and nothing is in flight."""
-        self._packing.clear()
-        self.lanes.clear()
+        share = self._packing.share
+        self._packing, self.lanes = Packing(self.sizing.typical), Lanes()
+        self._packing.share = share
         self.nodes.clear()
         self.types = ()
         self._offers.clear()
