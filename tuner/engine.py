@@ -180,12 +180,11 @@ class Engine:
         stops: list[Stop] = []
         others: list[Action] = []
         for action in actions:
-            kind = type(action)
-            if kind is Start:
-                starts.append(action)  # type: ignore[arg-type]
-            elif kind is Stop:
-                stops.append(action)  # type: ignore[arg-type]
-            elif kind is not Record:
+            if isinstance(action, Start):
+                starts.append(action)
+            elif isinstance(action, Stop):
+                stops.append(action)
+            elif not isinstance(action, Record):
                 others.append(action)
         closed = None
         for action in others:

@@ -57,7 +57,7 @@ class TunerTPESampler(BaseSampler):
         constant_liar: bool = True,
         seed: int | None = None,
     ) -> None:
-        self._options = {
+        self._options: dict[str, Any] = {
             "n_startup_trials": n_startup_trials,
             "n_ei_candidates": n_ei_candidates,
             "prior_weight": prior_weight,
@@ -67,7 +67,7 @@ class TunerTPESampler(BaseSampler):
         self._random = RandomSampler(seed=self._seed)
         self._lock = Lock()
         self._engines: OrderedDict[object, _Engine] = OrderedDict()
-        TPESampler(Problem(SearchSpace({"x": Int(0, 1)}), (Metric("0"),), 0), **self._options)  # type: ignore[arg-type]
+        TPESampler(Problem(SearchSpace({"x": Int(0, 1)}), (Metric("0"),), 0), **self._options)
 
     def reseed_rng(self) -> None:
         """Go on with another random seed, as a copy in another process must."""

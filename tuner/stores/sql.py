@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, Table, delete, func, insert, literal_column, select, update
@@ -141,7 +142,7 @@ class SqlStore(Store):
                 row,
                 counts.get(row.id, ()),
                 extremes.get(row.id),
-                Deferred(lambda key=row.id: self._provenance(key)),  # type: ignore[misc]
+                Deferred(partial(self._provenance, row.id)),
             )
             for row in rows
         ]
