@@ -90,11 +90,11 @@ def drive(address: str, file: str, state: str, short: bool) -> dict[str, Any]:
     from tuner.cluster.connect import ClusterOptions, connect
     from tuner.cluster.file import read_cluster_file
     from tuner.cluster.nodes import living_nodes
-    from tuner.cluster.steward import Cluster, Steward
+    from tuner.cluster.steward import Growth, Steward
 
     connection = connect(ClusterOptions(address=address))
     described = read_cluster_file(Path(file))
-    steward = Steward("life", 1.0, Cluster(True, described.types, described.max_nodes, described.selectors))
+    steward = Steward("life", 1.0, Growth(True, described.types, described.max_nodes, described.selectors))
     times: dict[str, Any] = {}
 
     def until(ready: Callable[[set[str]], bool], timeout_s: float = 120.0) -> float:

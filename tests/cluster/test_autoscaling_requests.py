@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from tuner.cluster.autoscaling import Bundle, Extent, clipped
-from tuner.cluster.steward import LEASE_S, Cluster, Desk, Member
+from tuner.cluster.steward import LEASE_S, Desk, Growth, Member
 from tuner.resources import Node, NodeType, Resources
 
 SMALL = NodeType("small", Resources(4, 0, 4096), max_nodes=2)
@@ -65,12 +65,12 @@ def test_when_the_chosen_type_is_used_up_any_other_will_do():
 
 def test_two_studies_that_chose_the_same_type_are_told_apart_by_what_is_left_of_it():
     wants = (ON_TWIN,) * 6
-    books = desk(*(Member(name, 1.0, Cluster(True, (SMALL, TWIN)), wants) for name in "ab"))
+    books = desk(*(Member(name, 1.0, Growth(True, (SMALL, TWIN)), wants) for name in "ab"))
     assert Counter(books.wanted(books.extent([HEAD]), 0.0) or ()) == {ON_TWIN: 8, CPU: 4}
 
 
 def member(study: str, wants: int | None = None, *, weight: float = 1.0, can_grow: bool = True) -> Member:
-    return Member(study, weight, Cluster(can_grow, (SMALL,), 2), None if wants is None else (CPU,) * wants)
+    return Member(study, weight, Growth(can_grow, (SMALL,), 2), None if wants is None else (CPU,) * wants)
 
 
 def desk(*members: Member) -> Desk:

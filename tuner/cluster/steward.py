@@ -22,7 +22,7 @@ from tuner.cluster.nodes import living_nodes
 from tuner.cluster.shares import Claim, fair_picks, fair_shares
 from tuner.resources import NodeType, Resources
 
-__all__ = ["LEASE_S", "Cluster", "Desk", "Member", "Steward"]
+__all__ = ["LEASE_S", "Desk", "Growth", "Member", "Steward"]
 
 NAMESPACE = "tuner"
 NAME = "tuner-steward"
@@ -40,8 +40,8 @@ Row = tuple[float, float, float, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """What a study's driver knows of the cluster.
+class Growth:
+    """How the cluster can grow, as far as a study's driver knows.
 
     Attributes:
         can_grow: Whether nodes are to be started for the study.
@@ -64,7 +64,7 @@ class Member:
     Attributes:
         study: Its name.
         weight: Above 0.
-        cluster: As far as its driver knows it.
+        growth: As far as its driver knows.
         wants: What it wants; None before it said so.
         heard_s: When it was last heard of.
         number: Of the message in which it said what it wants; later ones have higher numbers.
@@ -72,7 +72,7 @@ class Member:
 
     study: str
     weight: float
-    cluster: Cluster
+    growth: Growth
     wants: tuple[Bundle, ...] | None = None
     heard_s: float = 0.0
     number: int = 0
@@ -120,7 +120,7 @@ class Desk:
 
     def wanted(self, extent: Extent, now_s: float) -> list[Bundle] | None:
         """What to ask the autoscaler for; None when no study wants it to be asked."""
-        growing = {token: member for token, member in self.members.items() if member.cluster.can_grow}
+        growing = {token: member for token, member in self.members.items() if member.growth.can_grow}
         if not growing:
             return None
         if self._cut is not None and now_s - self._cut_s > _GROW_AGAIN_S:
@@ -152,10 +152,10 @@ class Desk:
         return self._known.selectors
 
     @property
-    def _known(self) -> Cluster:
+    def _known(self) -> Growth:
         """The word of the one that came last, of those who know the node types."""
-        known = [member.cluster for member in self.members.values() if member.cluster.types]
-        return known[-1] if known else Cluster(can_grow=False)
+        known = [member.growth for member in self.members.values() if member.growth.types]
+        return known[-1] if known else Growth(can_grow=False)
 
 
 class _Actor:
@@ -240,11 +240,11 @@ class Steward:
     Args:
         study: The study's name.
         weight: Its weight, above 0.
-        cluster: What is known of the cluster.
+        growth: How the cluster can grow, as far as is known.
     """
 
-    def __init__(self, study: str, weight: float, cluster: Cluster) -> None:
-        self._member = Member(study, weight, cluster)
+    def __init__(self, study: str, weight: float, growth: Growth) -> None:
+        self._member = Member(study, weight, growth)
         self._token = uuid.uuid4().hex
         self._lock = threading.Lock()
         self._rows: list[Row] | None = None

@@ -34,8 +34,8 @@ from tuner.core.events import Event
 from tuner.core.ports import Executor, Objective
 from tuner.errors import ExecutorError
 from tuner.executors._ray_board import Board, Lease, Task, Todo
-from tuner.executors._ray_fleet import Fleet
 from tuner.executors._ray_logs import AttemptLogs
+from tuner.executors._ray_tenancy import Tenancy
 from tuner.executors._ray_worker import run_batch
 from tuner.resources import Resources
 from tuner.study import StudySpec
@@ -96,8 +96,8 @@ class RayExecutor(Executor):
     ) -> None:
         self._options = ClusterOptions(address, num_cpus, dashboard, working_dir, _PRELOAD, memory_mib=memory_mib)
         self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
-        self._fleet = Fleet(autoscale, cluster_file or os.environ.get("TUNER_CLUSTER_FILE") or None)
-        self.can_grow = self._fleet.can_grow
+        self._tenancy = Tenancy(autoscale, cluster_file or os.environ.get("TUNER_CLUSTER_FILE") or None)
+        self.can_grow = self._tenancy.can_grow
         self._checkpoints = checkpoints
         self._given, self._future = cluster is not None, _as_future(cluster)
         self._cluster: Cluster | None = None
@@ -144,7 +144,7 @@ class RayExecutor(Executor):
         self._setup = _setup_of(reference, spec, self._keeper, mark)
         self._open_mailbox()
         if not self._cluster.owned:
-            self._hear(self._fleet.open(spec, self.now_s()))
+            self._hear(self._tenancy.open(spec, self.now_s()))
         self._see_nodes(see_nodes())
         for work in (self._keep_books, self._fetch_mail, self._watch_nodes, self._remove):
             thread = threading.Thread(target=work, name=f"tuner-{work.__name__.strip('_')}", daemon=True)
@@ -192,7 +192,7 @@ class RayExecutor(Executor):
         done.wait(_TIDY_WAIT_S)
 
     def scale(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:  # noqa: D102 -- see the port
-        self._fleet.scale(bundles, types)
+        self._tenancy.scale(bundles, types)
 
     def wake(self) -> None:  # noqa: D102 -- see the port
         self._outbox.put([])
@@ -234,7 +234,7 @@ class RayExecutor(Executor):
         with contextlib.suppress(Exception):  # it may be gone already; Ray raises various things then
             if self._mailbox is not None:
                 ray.kill(self._mailbox)
-        self._fleet.close()
+        self._tenancy.close()
         self._mailbox = None
 
     # -- the clerk --------------------------------------------------------------------------------------------------
@@ -407,7 +407,7 @@ class RayExecutor(Executor):
         while not self._closing.wait(_NODES_EVERY_S):
             try:
                 seen = see_nodes()
-                self._hear(self._fleet.poll(self.now_s()))
+                self._hear(self._tenancy.poll(self.now_s()))
             except Exception:
                 continue  # the head does not answer now; Ray itself ends this process when that lasts a minute
             self._inbox.put(lambda seen=seen: self._board.see_nodes(seen, self.now_s()))  # type: ignore[misc]

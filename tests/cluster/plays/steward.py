@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from tuner.cluster.connect import ClusterOptions, connect
-from tuner.cluster.steward import NAME, NAMESPACE, Cluster, Steward
+from tuner.cluster.steward import NAME, NAMESPACE, Growth, Steward
 from tuner.resources import NodeType, Resources
 
 CPU = Resources(cpu=1.0, memory_mib=64.0)
@@ -41,13 +41,13 @@ def gone() -> bool:
 
 
 heard: dict[str, list[float]] = {}
-a = Steward("a", 3.0, Cluster(True, (TYPE,), 3))
+a = Steward("a", 3.0, Growth(True, (TYPE,), 3))
 names = {id(a): "a"}
 until(lambda: asked() == 0)
 cleared = asked()
 a.want([CPU] * 100)
 until(lambda: asked() == 12, a)
-b = Steward("b", 1.0, Cluster(True, (TYPE,), 3))
+b = Steward("b", 1.0, Growth(True, (TYPE,), 3))
 names[id(b)] = "b"
 b.want([CPU] * 100)
 until(lambda: {"a", "b"} <= heard.keys(), a, b)

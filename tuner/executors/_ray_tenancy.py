@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.cluster.file import ClusterFile, read_cluster_file
-from tuner.cluster.steward import Cluster, Steward
+from tuner.cluster.steward import Growth, Steward
 from tuner.core.events import Event, NodeTypesSeen, ShareChanged
 from tuner.resources import Resources
 from tuner.study import StudySpec
 
-__all__ = ["Fleet"]
+__all__ = ["Tenancy"]
 
 
-class Fleet:
+class Tenancy:
     """What an executor on a running cluster tells it and hears from it.
 
     Args:
@@ -39,7 +39,7 @@ class Fleet:
         types = self._file.types if self._file and self.can_grow else ()
         most = self._file.max_nodes if types and self._file else None
         names = self._file.selectors if types and self._file else {}
-        self._steward = Steward(spec.name, spec.weight, Cluster(self.can_grow, types, most, names))
+        self._steward = Steward(spec.name, spec.weight, Growth(self.can_grow, types, most, names))
         return [NodeTypesSeen(now_s, types)] if types else []
 
     def scale(self, bundles: Sequence[Resources], types: Sequence[str] = ()) -> None:
