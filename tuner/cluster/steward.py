@@ -30,6 +30,7 @@ LEASE_S = 15.0
 _TICK_S = 1.0
 _POLL_EVERY_S = 1.0
 _ANSWER_WAIT_S = 30.0
+_FETCH_WAIT_S = 1.0  # for an answer that is there
 _LEAVE_WAIT_S = 3.0
 _LEAST_CHANGE = 0.02
 _REFUSED_AFTER_S = 7.0  # the autoscaler looks every 1 to 5 s; it is asked whether it refused after it had the time to
@@ -200,7 +201,7 @@ class _Actor:
             self._desk.expire(time.monotonic())
             with contextlib.suppress(Exception):  # the head does not answer now
                 await self._look()
-            if not self._desk.members:
+            if not self._desk.members and not self._asked:  # what is asked would stand without us
                 _end_self()
 
     async def _look(self) -> None:
@@ -233,7 +234,8 @@ def _end_self() -> None:
 
 
 class Steward:
-    """A study's side: tells the steward what is wanted and hears the share. One thread may call ``want`` and another ``poll``.
+    """A study's side: tells the steward what is wanted and hears the share. One thread may call ``want`` and
+    another ``poll``.
 
     Finds the cluster's steward, or starts it on the head; this process must be connected to the cluster.
 
@@ -270,17 +272,16 @@ class Steward:
         Call it about once a second: it is what keeps the study known to the steward. It does not wait for the answer; the next
         call has it.
         """
-        with self._lock:
-            if self._closed:
-                return None
-            share = self._take_answer()
-            if self._answer is None and time.monotonic() - self._asked_s >= _POLL_EVERY_S:
-                self._asked_s = time.monotonic()
-                self._answer = self._actor.poll.remote(self._token)
-            if share is None or (abs(share - self._told) < _LEAST_CHANGE and not (share == 1.0 != self._told)):
-                return None
-            self._told = share
-            return share
+        if self._closed:
+            return None
+        share = self._take_answer()
+        if self._answer is None and time.monotonic() - self._asked_s >= _POLL_EVERY_S:
+            self._asked_s = time.monotonic()
+            self._answer = self._actor.poll.remote(self._token)
+        if share is None or (abs(share - self._told) < _LEAST_CHANGE and not (share == 1.0 != self._told)):
+            return None
+        self._told = share
+        return share
 
     def close(self) -> None:
         """Leave, so that nothing more is asked for this study. Idempotent; waits at most three seconds."""
@@ -294,7 +295,7 @@ class Steward:
             ray.get(self._actor.leave.remote(self._token), timeout=_LEAVE_WAIT_S)
 
     def _take_answer(self) -> float | None:
-        """What came back of the last poll. The lock is held."""
+        """What came back of the last poll; joins anew where we are not known (any more)."""
         import ray
 
         if self._answer is None:
@@ -306,7 +307,7 @@ class Steward:
             return None
         reference, self._answer = self._answer, None
         try:
-            share: float | None = ray.get(reference, timeout=1.0)
+            share: float | None = ray.get(reference, timeout=_FETCH_WAIT_S)
         except Exception:  # the steward is gone
             share = None
         if share is None:
@@ -315,11 +316,14 @@ class Steward:
         return share
 
     def _join(self) -> None:
-        self._actor = _find_or_start()
-        self._tell()
+        actor = _find_or_start()  # may last while the head does not answer, so without the lock
+        with self._lock:
+            self._actor = actor
+            if not self._closed:
+                self._tell()
 
     def _tell(self) -> None:
-        """Say who we are and what we want, in one message."""
+        """Say who we are and what we want, in one message. The lock is held."""
         self._member.number += 1
         if self._rows is not None:
             self._member.wants = tuple(Bundle(*row) for row in self._rows)
