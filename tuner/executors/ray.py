@@ -112,6 +112,7 @@ class RayExecutor(Executor):
         self._gangs: dict[int, Any] = {}
         self._kinds = TaskKinds(run_batch)
         self._closing = threading.Event()
+        self._broken: Exception | None = None  # what one of our threads raised
         self._threads: list[threading.Thread] = []
         self._mailbox: Any = None
         self._run_name, self._n_mailboxes = f"tuner-{uuid.uuid4().hex[:12]}", 0
@@ -145,9 +146,11 @@ class RayExecutor(Executor):
         self._open_mailbox()
         if not self._cluster.owned:
             self._hear(self._tenancy.open(spec, self.now_s()))
-        self._see_nodes(see_nodes())
+        self._inbox.put(partial(self._see_nodes, see_nodes()))
         for work in (self._keep_books, self._fetch_mail, self._watch_nodes, self._remove):
-            thread = threading.Thread(target=work, name=f"tuner-{work.__name__.strip('_')}", daemon=True)
+            thread = threading.Thread(
+                target=self._run, args=(work,), name=f"tuner-{work.__name__.strip('_')}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -169,12 +172,14 @@ class RayExecutor(Executor):
         with contextlib.suppress(queue.Empty):
             while True:
                 events += self._outbox.get_nowait()
-        if not events:
+        if not events and self._broken is None:
             wait_s = None if until_s is None else max(0.0, min(until_s - self.now_s(), threading.TIMEOUT_MAX))
             with contextlib.suppress(queue.Empty):
                 events += self._outbox.get(timeout=wait_s)
                 while True:
                     events += self._outbox.get_nowait()
+        if not events and self._broken is not None:
+            raise self._broken
         with self._lock:
             self._backlog -= len(events)
         return events
@@ -230,12 +235,20 @@ class RayExecutor(Executor):
                 self._cancel(reference)
             self._refs.clear()
             while self._gangs:
-                end_gang(self._gangs.popitem()[1])
+                _end(self._gangs.popitem()[1])
         with contextlib.suppress(Exception):  # it may be gone already; Ray raises various things then
             if self._mailbox is not None:
                 ray.kill(self._mailbox)
         self._tenancy.close()
         self._mailbox = None
+
+    def _run(self, work: Callable[[], None]) -> None:
+        """A thread's body. What it raises is a bug, and the engine's to hear: it would wait for that thread for ever."""
+        try:
+            work()
+        except Exception as error:
+            self._broken = error
+            self.wake()
 
     # -- the clerk --------------------------------------------------------------------------------------------------
 
@@ -265,6 +278,7 @@ class RayExecutor(Executor):
             self._submit(task, batch)
         for task in todo.cancel:
             self._cancel(self._refs.get(task.number))
+            self._give_up(self._gangs.pop(task.number, None))
         if todo.ask:
             self._mailbox.stop.remote(todo.ask)
         if todo.forget:
@@ -306,7 +320,7 @@ class RayExecutor(Executor):
             reference = kind.remote(payload)
         except Exception as error:  # a grant that Ray does not know how to give, or a Ray that is gone
             failure = failure_of(error)
-            end_gang(self._gangs.pop(task.number, None))
+            self._give_up(self._gangs.pop(task.number, None))
             self._inbox.put(lambda: self._board.failed(task.number, failure, self.now_s()))
             return
         self._refs[task.number] = reference
@@ -334,13 +348,16 @@ class RayExecutor(Executor):
 
     def _ended(self, number: int, back: Returned | Failed) -> None:
         self._refs.pop(number, None)
-        gang = self._gangs.pop(number, None)
-        if gang is not None:
-            self._removals.put(partial(end_gang, gang))  # this may be Ray's own thread, which must not call Ray
+        self._give_up(self._gangs.pop(number, None))
         if isinstance(back, Failed):
             self._board.failed(number, back, self.now_s())
         else:
             self._board.returned(number, back, self.now_s())
+
+    def _give_up(self, gang: Any) -> None:
+        """End it on another thread: this one may be Ray's own, which must not call Ray. None for nothing."""
+        if gang is not None:
+            self._removals.put(partial(_end, gang))
 
     def _cancel(self, reference: Any) -> None:
         if reference is not None:
@@ -385,7 +402,7 @@ class RayExecutor(Executor):
                 continue
             if messages:
                 news = [unpack(message) for message in messages]
-                self._inbox.put(lambda news=news: self._read(news))  # type: ignore[misc]
+                self._inbox.put(partial(self._read, news))
 
     def _read(self, news: Sequence[Any]) -> None:
         now_s = self.now_s()
@@ -410,7 +427,7 @@ class RayExecutor(Executor):
                 self._hear(self._tenancy.poll(self.now_s()))
             except Exception:
                 continue  # the head does not answer now; Ray itself ends this process when that lasts a minute
-            self._inbox.put(lambda seen=seen: self._board.see_nodes(seen, self.now_s()))  # type: ignore[misc]
+            self._inbox.put(partial(self._see_nodes, seen))
 
     def _hear(self, events: list[Event]) -> None:
         if events:
@@ -419,15 +436,20 @@ class RayExecutor(Executor):
                 self._outbox.put(events)
 
     def _see_nodes(self, seen: Sighting) -> None:
-        with self._lock:
-            self._board.see_nodes(seen, self.now_s())
-            self._carry_out(self._board.take())
+        self._board.see_nodes(seen, self.now_s())
 
 
 def _setup_of(reference: Any, spec: StudySpec, keeper: Any, mark: str | None) -> Setup:
     """What worker processes of the study will ask for."""
     paths = [path for path in sys.path if path]
     return Setup([reference], spec.metrics, paths, keeper, mark, size_mib(reference))
+
+
+def _end(gang: Any) -> None:
+    with contextlib.suppress(
+        Exception
+    ):  # the cluster may be gone, and the gang with it; Ray raises various things then
+        end_gang(gang)
 
 
 def _as_row(checkpoint: Checkpoint | None) -> tuple[int, str, float] | None:
