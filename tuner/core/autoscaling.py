@@ -54,7 +54,6 @@ class Demand:
             1000 at most.
         left: Trials that are not finished and that the limits still allow, running ones included; None for no limit.
         wall_s: Mean seconds of an attempt so far; None when none has ended.
-        spent: Money so far.
         at_s: Now.
         nodes: That live, by id.
     """
@@ -63,7 +62,6 @@ class Demand:
     waiting: tuple[Resources, ...]
     left: int | None
     wall_s: float | None
-    spent: float
     at_s: float
     nodes: Mapping[str, Node]
 

@@ -22,7 +22,7 @@ def proxy_price(resources: Resources) -> float:
     return resources.cpu + resources.memory_mib / 8192.0 + 20.0 * resources.gpu
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Bundles that nodes are there or can be started for.
 
@@ -32,7 +32,6 @@ class Plan:
             that is so for all.
         nodes: How many nodes of each type hold them, living ones included; nodes without a type count under ``""``.
         new: How many of these do not live yet, by type.
-        rate_h: What the nodes that hold them cost an hour.
         impossible: Shapes that fit no type and no living node, once each.
         too_dear: Whether bundles were left out for want of money.
     """
@@ -41,7 +40,6 @@ class Plan:
     types: tuple[str, ...] = ()
     nodes: dict[str, int] = field(default_factory=dict)
     new: dict[str, int] = field(default_factory=dict)
-    rate_h: float = 0.0
     impossible: tuple[Resources, ...] = ()
     too_dear: bool = False
 
@@ -130,9 +128,7 @@ class Fleet:
                 placed.append(bundle)
                 types.append(filling.place_of(bundle))
         chosen = self._chosen(placed, types)
-        return Plan(
-            tuple(placed), chosen, filling.nodes, filling.new, filling.rate_h, tuple(impossible), filling.too_dear
-        )
+        return Plan(tuple(placed), chosen, filling.nodes, filling.new, tuple(impossible), filling.too_dear)
 
     def _chosen(self, placed: Sequence[Resources], types: Sequence[str]) -> tuple[str, ...]:
         """The types, left out where only one could hold the bundle."""

@@ -403,7 +403,6 @@ class Scheduler:
             waiting=(*held, *(typical,) * (more - len(held))),
             left=None if left is None else left + self._outstanding + len(trials.live),
             wall_s=sum(trials.walls) / len(trials.walls) if trials.walls else None,
-            spent=self.progress.cost + self._time.bill.running(at_s),
             at_s=at_s,
             nodes=room.living,
         )
