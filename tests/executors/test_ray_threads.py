@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from queue import SimpleQueue
 
 import pytest
@@ -27,7 +28,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return gangs
 
 
-def do_all(queue: SimpleQueue) -> None:
+def do_all(queue: SimpleQueue[Callable[[], None]]) -> None:
     while not queue.empty():
         queue.get_nowait()()
 
