@@ -17,7 +17,7 @@ from tuner.api.study import Study
 from tuner.core.ports import Objective
 from tuner.errors import ObjectiveError, SweepError, closest
 from tuner.study import CheckpointPolicy, Constraint, FirstTrial, PluginSpec, Prices, Prior
-from tuner.sweep import Sweep, build_spec, growth_notes, load, to_yaml
+from tuner.sweep import LIMITS, Sweep, build_spec, growth_notes, load, parse_limits, to_yaml
 
 __all__ = ["ResumeArguments", "RunArguments", "resume", "run"]
 
@@ -98,10 +98,30 @@ class RunArguments(TypedDict, total=False):
 
 
 class ResumeArguments(TypedDict, total=False):
-    """What ``tuner.resume`` takes besides the name and the objective: as in ``RunArguments``."""
+    """What ``tuner.resume`` takes besides the name and the objective: every limit, and where it runs.
+
+    Attributes:
+        trials: How many trials in all, those that have finished counted.
+        parallel: How many at once; ``auto`` for what the cluster holds.
+        time: How long in all, by all its drivers together: seconds, or text such as ``2h``.
+        trial_time: How long one attempt may take; likewise.
+        failures: How many failed trials are borne (a number, or text such as ``20%``).
+        patience: How many trials in a row may bring nothing better.
+        steps: How many reports of all trials together.
+        cost: How much money it may cost in all.
+        nodes: How many worker nodes the cluster may grow to.
+        regret: End when the best value can hardly be improved by more than this.
+        executor: Where trials run, instead of where they ran before: as in ``RunArguments``.
+        address: A running Ray cluster, ``host:port``, instead of that where it ran before.
+        store: URL; None for ``$TUNER_STORE``, else ``sqlite:///.tuner/tuner.db``.
+        observer: Who watches; None for nobody.
+    """
 
     trials: int | None
-    parallel: int | None
+    parallel: int | str | None
+    time: float | str | None
+    trial_time: float | str | None
+    failures: int | str | None
     patience: int | None
     steps: int | None
     cost: float | None
@@ -113,8 +133,6 @@ class ResumeArguments(TypedDict, total=False):
     observer: Observer | None
 
 
-_LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "nodes", "failures", "patience", "regret")
-_RESUME_LIMITS = ("trials", "steps", "parallel", "cost", "nodes", "patience", "regret")
 _SPEC = (
     "goal", "sampler", "pruner", "resources", "weight", "retry", "seed", "constraints", "noisy", "prices", "checkpoints",
     "try_first", "defaults", "prior",
@@ -151,7 +169,7 @@ def run(objective: Trainable, *, space: Any = None, metric: Any = None, **argume
         missing = "space" if space is None else "metric"
         raise SweepError("is missing", path=missing, hint=f"give {missing}=...")
     plugin, built = _objective(objective)
-    limits = {key: arguments[key] for key in _LIMITS if arguments.get(key) is not None}  # type: ignore[literal-required]
+    limits = {key: arguments[key] for key in LIMITS if arguments.get(key) is not None}  # type: ignore[literal-required]
     rest = {key: arguments[key] for key in _SPEC if arguments.get(key) is not None}  # type: ignore[literal-required]
     name = arguments.get("name") or _name(plugin)
     spec = build_spec(
@@ -177,9 +195,10 @@ def resume(
     Args:
         name: Its name, an unambiguous beginning of it, or ``@latest``.
         objective: The same callable as before, when the study cannot find it again by name (a closure, a notebook's).
-        **arguments: See ``ResumeArguments``; limits that are given replace those it had.
+        **arguments: See ``ResumeArguments``; limits that are given replace those it had, the others hold on.
 
     Raises:
+        SweepError: A limit, or another argument, is wrong.
         StudyNotFound: There is no such study.
         StoreLocked: A living driver runs it.
         PluginFailed: As for ``run``.
@@ -216,7 +235,7 @@ def _run_file(path: str | Path, space: Any, metric: Any, arguments: RunArguments
         )
     overrides: dict[str, object] = {
         f"limits.{key}": arguments[key]  # type: ignore[literal-required]
-        for key in _LIMITS
+        for key in LIMITS
         if arguments.get(key) is not None
     }
     overrides |= {key: arguments[key] for key in _SPEC if arguments.get(key) is not None}  # type: ignore[literal-required]
@@ -277,12 +296,12 @@ def _executor(arguments: Mapping[str, Any]) -> PluginSpec | None:
 
 
 def _options(arguments: Mapping[str, Any], *, with_limits: bool = False) -> RunOptions:
-    limits = {key: arguments[key] for key in _RESUME_LIMITS if arguments.get(key) is not None}
+    given = {key: arguments[key] for key in LIMITS if arguments.get(key) is not None} if with_limits else {}
     return RunOptions(
         store=arguments.get("store"),
         executor=_executor(arguments),
         address=arguments.get("address"),
         name=arguments.get("name"),
         if_exists=arguments.get("if_exists", "error"),
-        limits=limits if with_limits else {},
+        limits=parse_limits(given, as_options=False),
     )

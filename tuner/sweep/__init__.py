@@ -15,7 +15,7 @@ from tuner.sweep import _aliases, _overrides
 from tuner.sweep._build import build
 from tuner.sweep._executor import growth_notes, known_types
 from tuner.sweep._first import DEFAULTS_NOTE
-from tuner.sweep._limits import parse_limits
+from tuner.sweep._limits import LIMITS, parse_limits
 from tuner.sweep._model import Sweep
 from tuner.sweep._pbt import schedule_to_yaml
 from tuner.sweep._python import SpecArguments, build_spec
@@ -26,6 +26,7 @@ from tuner.sweep._yaml import read_file, read_text
 
 __all__ = [
     "DEFAULTS_NOTE",
+    "LIMITS",
     "SpecArguments",
     "Sweep",
     "build_spec",

@@ -11,7 +11,7 @@ from tuner.sweep._node import Node
 from tuner.sweep._yaml import read_value
 from tuner.trial import FailureKind
 
-__all__ = ["parse_limits", "read_limits", "read_retry"]
+__all__ = ["LIMITS", "parse_limits", "read_limits", "read_retry"]
 
 LIMITS = ("trials", "steps", "parallel", "time", "trial_time", "cost", "nodes", "failures", "patience", "regret")
 _FIELD = {"time": "time_s", "trial_time": "trial_time_s"}
@@ -54,11 +54,12 @@ def read_limits(node: Node | None) -> Limits:
     return Limits(**values)
 
 
-def parse_limits(given: Mapping[str, object]) -> dict[str, Any]:
+def parse_limits(given: Mapping[str, object], *, as_options: bool = True) -> dict[str, Any]:
     """Limits as they are written in a sweep, as fields of ``tuner.study.Limits``: ``{"time": "2h"}`` as ``{"time_s": 7200.0}``.
 
     Args:
-        given: Name -> what is written; names are also those of command-line options, in errors.
+        given: Name, one of ``LIMITS`` -> what is written.
+        as_options: Whether errors name them as options of the command line, ``--trial-time``; else ``trial_time``.
 
     Raises:
         SweepError: One is wrong.
@@ -66,7 +67,7 @@ def parse_limits(given: Mapping[str, object]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in given.items():
         typed = read_value(value) if isinstance(value, str) else value
-        node = Node.of(typed, f"--{name.replace('_', '-')}")
+        node = Node.of(typed, f"--{name.replace('_', '-')}" if as_options else name)
         if name == "failures":
             failures = _fields.share_or_count(node)
             share = isinstance(failures, float)
