@@ -303,6 +303,31 @@ def test_drain_lets_running_attempts_end_and_keeps_the_rest_for_later(story):
     assert s.asked()[-1] == (1, 2)
 
 
+ENOUGH = {"reason": "enough", "message": "it has run long enough", "lets_end": True}
+
+
+def test_an_end_that_lets_attempts_end_closes_for_its_reason_and_keeps_nothing_for_later(story):
+    s = story(trials=5)
+    s.node(cpu=1)
+    s.suggest(2)
+    s.do(ev.CommandReceived(1.0, "end", ENOUGH))
+    assert s.stops() == []
+    s.finish(0)
+    assert s.core.closed == Close("enough", "it has run long enough")
+    assert s.trial(1).failure.kind is FailureKind.STOPPED
+
+
+@pytest.mark.parametrize("commands", [["drain", "end"], ["end", "drain"]])
+def test_a_persons_drain_goes_before_an_end_that_lets_attempts_end(story, commands):
+    s = story(trials=5)
+    s.node(cpu=1)
+    s.suggest(2)
+    for command in commands:
+        s.do(ev.CommandReceived(1.0, command, ENOUGH if command == "end" else {}))
+    s.finish(0)
+    assert s.core.closed.reason == "drained"
+
+
 def test_stop_ends_running_attempts_too(story):
     s = story(trials=5)
     s.node(cpu=1)

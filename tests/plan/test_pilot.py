@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from tests.plan.courses import NODE, SPEC, ran
-from tuner.api import _pilot, run_sweep
+from tuner import engine
+from tuner.api import _pilot, load_study, resume_study, run_sweep
 from tuner.api.options import RunOptions
 from tuner.api.plan import PlanOptions, plan, sites_of_nodes
-from tuner.api.stores import open_store
 from tuner.errors import TunerError
 from tuner.study import Limits, Metric, PluginSpec
 from tuner.sweep import Sweep
 from tuner.testing.simulation import ModelObjective
+from tuner.trial import Trial, TrialState
 
 
 class TestPilot:
@@ -48,11 +51,52 @@ class TestPilot:
         with pytest.raises(KeyboardInterrupt):
             planned_with(finished=False)
 
-    def test_one_that_has_run_long_enough_lets_what_runs_end(self, url, monkeypatch):
+
+class TestItsEnd:
+    """Of a pilot with a Ctrl-C, or that has run long enough at its eighth trial; commands are listened for at each turn."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch):
         monkeypatch.setattr(_pilot, "GOES_ON_S", 0.0)
-        store, sent = open_store(url), []
-        monkeypatch.setattr(type(store), "send", lambda self, name, command, arguments: sent.append((name, command)))
-        options = PlanOptions(run=RunOptions(store=url, executor=PluginSpec("inline")))
-        plan(Sweep(SPEC, ""), options, sites_of_nodes([1], NODE), None, ModelObjective())
-        assert sent == [("planned-pilot", "drain")]
-        store.close()
+        monkeypatch.setattr(engine, "LISTEN_S", 0.0)
+
+    def planned(self, url, source=None, watching=None):
+        options = PlanOptions(
+            source=source, run=RunOptions(store=url, executor=PluginSpec("inline"), handle_signals=True)
+        )
+        return plan(Sweep(SPEC, ""), options, sites_of_nodes([1], NODE), watching, ModelObjective())
+
+    def test_one_that_has_run_long_enough_is_complete_and_says_so(self, url):
+        assert 8 <= self.planned(url).n_courses < 40
+        info = load_study("planned-pilot", url).info
+        assert (info.state, info.closed_reason) == ("COMPLETE", _pilot.ENOUGH)
+
+    def test_its_trials_have_all_ended_by_themselves(self, url):
+        self.planned(url)
+        assert {trial.state for trial in load_study("planned-pilot", url).trials} == {TrialState.COMPLETE}
+
+    def test_the_next_plan_learns_from_it(self, url):
+        assert self.planned(url, source=self.planned(url).source).source == "planned-pilot"
+
+    def test_it_is_not_taken_up_again_by_accident(self, url):
+        n = self.planned(url).n_courses
+        study = resume_study("planned-pilot", RunOptions(store=url, executor=PluginSpec("inline")))
+        assert (study.state, len(study.trials)) == ("COMPLETE", n)
+
+    def test_one_that_ctrl_c_ended_is_interrupted_and_serves(self, url):
+        class CtrlC:
+            def phase(self, text): ...
+            def opened(self, spec, details): ...
+            def closed(self, study): ...
+
+            def __init__(self):
+                self.ended = 0
+
+            def update(self, events, entries):
+                self.ended += sum(isinstance(entry, Trial) and entry.state.finished for entry in entries)
+                if self.ended == 4:
+                    self.ended += 1
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        assert 4 <= self.planned(url, watching=CtrlC()).n_courses < 8
+        assert load_study("planned-pilot", url).state == "INTERRUPTED"

@@ -24,6 +24,7 @@ USUAL, MOST = 8, 40
 GOES_ON_S = (
     20.0  # the pilot goes on while it has run for less, since trials that are short scatter more and cost little
 )
+ENOUGH = "it was a pilot, and had run long enough to plan from"
 BUSY = 0.25  # share of the machine's CPUs that others use, from which on a note says so
 
 
@@ -90,6 +91,8 @@ class _Watch:
         self._first_s: float | None = None
         self._enough = False
         self._opened_s: float | None = None
+        self._last_s = 0.0
+        self._fitted_s: float | None = None
         self._load = _Load()
 
     def phase(self, text: str) -> None:
@@ -108,24 +111,26 @@ class _Watch:
                 self._load.begin()
         self._ended += sum(isinstance(entry, Trial) and entry.state.finished for entry in entries)
         self._load.used(entries)
-        at_s = events[-1].at_s if events else 0.0
+        at_s, self._last_s = events[-1].at_s if events else 0.0, time.time()
         if not self._enough and self._ended >= self._least and self._first_s is not None:
             self._enough = at_s >= self._first_s + GOES_ON_S
             if self._enough:
-                self._drain()
+                self._end()
         if self._observer:
             self._observer.update(events, entries)
 
     def closed(self, study: Study) -> None:
+        if study.model is not None:
+            self._fitted_s = max(0.0, time.time() - self._last_s)
         if self._observer and self._enough:
             self._observer.phase(f"the pilot has run long enough: {self._ended} trials")
         elif self._observer:
             self._observer.closed(study)
 
-    def _drain(self) -> None:
+    def _end(self) -> None:
         store = open_store(self._store)
         try:
-            store.send(self._name, "drain", {})
+            store.send(self._name, "end", {"reason": "enough", "message": ENOUGH, "lets_end": True})
         finally:
             store.close()
 
@@ -135,8 +140,10 @@ class _Watch:
         if self._opened_s is not None:
             before_s = max(0.0, self._opened_s - began_s)
             told["not in it"] = (
-                f"what comes before, Ray and the data ({before_s:.0f} s in the pilot), and fitting the best model"
+                f"what comes before, Ray and the data ({before_s:.0f} s in the pilot), and the final fit"
             )
+        if self._fitted_s is not None:
+            told["final fit"] = f"about {self._fitted_s:.1f} s after the last trial, as in {self._name}"
         others = self._load.others
         if others is not None and others >= BUSY:
             told["machine"] = f"other work took {others:.0%} of its CPUs during the pilot, and is taken to go on"

@@ -112,7 +112,7 @@ class Close:
 
     Attributes:
         reason: ``trials``, ``steps``, ``time``, ``cost``, ``failures``, ``patience``, ``target``, ``regret``, ``exhausted``,
-            ``stopped`` or ``drained``.
+            ``stopped``, ``enough`` (a pilot) or ``drained``.
         message: The same for a person.
     """
 

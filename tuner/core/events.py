@@ -183,8 +183,8 @@ class CommandReceived:
         command: ``drain`` (start nothing more, end when the running attempts have ended), ``stop`` (end the running attempts
             too), ``end`` (as ``stop``, for a reason that was found outside of the core), or ``release`` (a node that was
             quarantined may be used again).
-        arguments: Of ``end``: ``reason``, one of those of ``Close``, and ``message``, the same for a person; of ``release``:
-            ``node``, its id, or ``all``.
+        arguments: Of ``end``: ``reason``, one of those of ``Close``, ``message``, the same for a person, and ``lets_end``, true
+            where the running attempts end by themselves, as with ``drain``; of ``release``: ``node``, its id, or ``all``.
     """
 
     at_s: float

@@ -29,6 +29,7 @@ __all__ = ["Scheduler"]
 
 BROKE_S = 60.0  # nodes that are up already make themselves known by then
 MAX_BUNDLES = 1000  # what is worth telling an autoscaler at once
+DRAINED = ("drained", "interrupted; it can be resumed")
 
 
 class Scheduler:
@@ -54,7 +55,7 @@ class Scheduler:
         self._trials = Trials(spec, pruner, self._room, self._time)
         self._outstanding = 0  # suggestions asked for and not yet here
         self._exhausted = False
-        self._draining = False
+        self._draining: tuple[str, str] | None = None  # how it closes when what runs has ended
         self._ending: tuple[str, str] | None = None
         self._wake_at: float | None = None
         self._scaling = Scaling(spec)
@@ -117,7 +118,7 @@ class Scheduler:
     @property
     def may_suggest(self) -> int | None:
         """How many suggestions may still be asked for, besides those that were; None for any number."""
-        if self.closed or self._ending is not None or self._draining or self._exhausted:
+        if self.closed or self._ending is not None or self._draining is not None or self._exhausted:
             return 0
         return self._trials_left()
 
@@ -155,8 +156,8 @@ class Scheduler:
         if self._ending is not None and self._ending[0] == "failures":
             # Whoever resumes a study that failures ended has mended their cause; else it would end again at once.
             self.progress.forgive()
-        self.closed = self._ending = self._wake_at = None
-        self._trials.over = self._draining = self._exhausted = False
+        self.closed = self._ending = self._draining = self._wake_at = None
+        self._trials.over = self._exhausted = False
         self._outstanding = 0
         self._broke_at = None
         self._scaling.reset(self.limits)
@@ -255,16 +256,24 @@ class Scheduler:
             self._out.append(Suggest(self._trials.n_suggested, 0))
 
     def _command(self, event: ev.CommandReceived) -> None:
-        if event.command == "drain" and not self._draining:
-            self._draining = True
-            self._take_back()
+        if event.command == "drain":
+            self._drain(DRAINED)  # a person's wish goes before an end that was to come
         elif event.command == "stop" and self._ending is None:
             self._end("stopped", "stopped by hand")
         elif event.command == "end" and self._ending is None:
-            self._end(event.arguments["reason"], event.arguments["message"])
+            told = event.arguments["reason"], event.arguments["message"]
+            if not event.arguments.get("lets_end"):
+                self._end(*told)
+            elif self._draining is None:
+                self._drain(told)
         elif event.command == "release":
             self._room.release(event.arguments["node"])
         self._settle()
+
+    def _drain(self, told: tuple[str, str]) -> None:
+        """Start nothing more, and close so when what runs has ended."""
+        self._draining = told
+        self._take_back()
 
     def _timer(self, event: ev.TimerFired) -> None:
         self._wake_at = None
@@ -293,7 +302,7 @@ class Scheduler:
         """Start what can start, ask for what is missing, close when nothing is left."""
         if self.closed:
             return
-        if self._ending is None and not self._draining:
+        if self._ending is None and self._draining is None:
             self._fill()
         self._scale()
         if self._room.lanes.in_flight == 0:
@@ -316,7 +325,7 @@ class Scheduler:
 
     def _to_start(self) -> int | None:
         """Trials that are to be started still, as far as is known; None for any number."""
-        if self._exhausted or self._draining:
+        if self._exhausted or self._draining is not None:
             return len(self._trials.backlog)
         left = self._trials_left()
         return None if left is None else left + self._outstanding + len(self._trials.backlog)
@@ -336,8 +345,8 @@ class Scheduler:
         n_suggested, backlog = self._trials.n_suggested, self._trials.backlog
         if self._ending is not None:
             self._close(*self._ending)
-        elif self._draining:
-            self._close("drained", "interrupted; it can be resumed")
+        elif self._draining is not None:
+            self._close(*self._draining)
         elif (
             backlog.held
             and len(backlog) == len(backlog.held)
@@ -372,7 +381,7 @@ class Scheduler:
 
     def _scale(self) -> None:
         """Tell the autoscaler what could be used now, when that may have changed."""
-        if self._ending is not None or self._draining:
+        if self._ending is not None or self._draining is not None:
             self._scale_to_nothing()
             return
         running = self.in_flight
