@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.api._courses import read_courses
+from tuner.api._final_fit import final_fit
 from tuner.api._forecast import Ask, Forecast, Option, Range, Site, forecast
 from tuner.api._pilot import FEWEST, run_pilot
 from tuner.api.options import Observer, RunOptions
@@ -120,7 +121,8 @@ def plan(
         spec = replace(spec, resources=replace(spec.resources, gpu=0.0))
     ask = Ask(source=info.name, n_seeds=options.n_seeds, spot_loss_day=options.spot_loss_day)
     made = forecast(spec, learned, sites, ask)
-    made = replace(made, assumed={**made.assumed, **beside})
+    fit = final_fit(learned.courses, spec.metric, info.provenance, info.name)
+    made = replace(made, assumed={**made.assumed, **({"final fit": fit} if fit else {}), **beside})
     path = _path(url, spec.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(made.to_dict(), indent=1), encoding="utf-8")
