@@ -22,8 +22,8 @@ MANIFESTS = ["raycluster.yaml", "rayjob.yaml"]
 def test_the_manifests_of_the_docs_have_two_spot_types_that_come_from_zero(name):
     file = read_cluster_file(FOLDER / name)
     assert file.types == (
-        NodeType("cpu-spot", Resources(14, 0, 52 * 1024), 16, price_h=0.78, spot=True),
-        NodeType("gpu-spot", Resources(7, 1, 26 * 1024), 8, price_h=0.86, spot=True),
+        NodeType("cpu-spot", Resources(14, 0, 52 * 1024), 16, price_h=0.78, spot=True, boot_s=120.0),
+        NodeType("gpu-spot", Resources(7, 1, 26 * 1024), 8, price_h=0.86, spot=True, boot_s=240.0),
     )
 
 
@@ -49,6 +49,49 @@ def test_both_manifests_describe_the_same_workers():
     assert clusters[0]["autoscalerOptions"] == clusters[1]["autoscalerOptions"]
 
 
+def changed(tmp_path: Path, right: str, wrong: str) -> Path:
+    text = (FOLDER / "raycluster.yaml").read_text()
+    assert right in text
+    path = tmp_path / "cluster.yaml"
+    path.write_text(text.replace(right, wrong, 1))
+    return path
+
+
+def test_how_many_pods_a_day_are_taken_away_is_read(tmp_path):
+    cpu, gpu = read_cluster_file(changed(tmp_path, 'boot-s: "120"', 'spot-loss-day: "0.05"')).types
+    assert (cpu.spot_loss_day, cpu.boot_s, gpu.spot_loss_day) == (0.05, None, None)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_groups_are_asked_for_by_their_own_labels(name):
+    assert read_cluster_file(FOLDER / name).selectors == {"cpu-spot": {"pool": "cpu"}, "gpu-spot": {"pool": "gpu"}}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_rays_autoscaler_sees_the_labels_that_groups_are_asked_for_by(name):
+    from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+
+    resource = {"metadata": {"name": "tuner", "namespace": "default"}, "spec": cluster_of(name)}
+    seen = _derive_autoscaling_config_from_ray_cr(resource)["available_node_types"]
+    for group, labels in read_cluster_file(FOLDER / name).selectors.items():
+        assert [kind for kind, described in seen.items() if labels.items() <= described["labels"].items()] == [group]
+
+
+def test_groups_of_which_one_could_do_the_others_work_are_to_have_labels_that_tell_them_apart(tmp_path):
+    no_gpu = ', nvidia.com/gpu: "1"}\n                limits: {cpu: "7", memory: 26Gi, nvidia.com/gpu: "1"}'
+    alike = changed(tmp_path, no_gpu, '}\n                limits: {cpu: "7", memory: 26Gi}')
+    assert read_cluster_file(alike).notes == ()
+    alike.write_text(alike.read_text().replace("pool: gpu", "pool: cpu"))
+    [note] = read_cluster_file(alike).notes
+    assert note.startswith("cpu-spot and gpu-spot: no label tells them apart")
+
+
+def test_labels_that_rays_autoscaler_does_not_see_are_noted(tmp_path):
+    file = read_cluster_file(changed(tmp_path, "rayStartParams: {}", 'rayStartParams: {labels: "pool=cpu"}'))
+    assert [note.split(":")[0] for note in file.notes] == ["cpu-spot"]
+    assert "`labels:` of the group" in file.notes[0]
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
@@ -60,14 +103,17 @@ def test_both_manifests_describe_the_same_workers():
         ('limits: {cpu: "14", memory: 52Gi}', 'limits: {cpu: "14"}', "cpu and memory"),
         ('limits: {cpu: "14", memory: 52Gi}', 'limits: {cpu: "14", memory: 52GB}', "no quantity"),
         ('price-h: "0.78"', 'price-h: "cheap"', "no number"),
+        ('boot-s: "120"', 'boot-s: "-1"', "no number of at least 0"),
+        ('boot-s: "120"', 'boot-s: "2m"', "no number of at least 0"),
+        ('boot-s: "120"', 'spot-loss-day: "1.5"', "below 1"),
+        ('boot-s: "120"', 'boot: "120"', "no such annotation"),
+        ("labels: {pool: cpu}", "labels: {pool: 1}", "labels are text: put the value in quotes"),
+        ("labels: {pool: cpu}", "labels: [pool]", "no mapping of names to text"),
         ("image: &image IMAGE", "image: &image", "no image"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path, right, wrong, said):
-    text = (FOLDER / "raycluster.yaml").read_text()
-    assert right in text
-    path = tmp_path / "cluster.yaml"
-    path.write_text(text.replace(right, wrong, 1))
+    path = changed(tmp_path, right, wrong)
     with pytest.raises(SweepError) as caught:
         read_cluster_file(path)
     assert said in str(caught.value)

@@ -7,6 +7,8 @@ place for is in labels of a node type, which are free text:
 - ``tuner.io/boot-s``: seconds from asking for a node to its first trial, where that is known;
 - ``tuner.io/spot-loss-day``: share of spot nodes that are taken away a day, below 1, for ``tuner plan``;
 - ``market-type`` or ``ray.io/market-type``: ``spot`` for machines that can be taken away.
+
+In a manifest for KubeRay the first three are annotations of the pod template.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from tuner.cluster.kuberay import KINDS, worker_groups
+from tuner.cluster.kuberay import KINDS, group_labels, group_notes, worker_groups
 from tuner.cluster.nodes import is_spot
 from tuner.cluster.provider._options import MODULE, MachineOptions
 from tuner.errors import ExecutorError, SweepError, closest
@@ -76,7 +78,9 @@ def read_cluster_file(path: Path) -> ClusterFile:
     if described.get("kind") in KINDS:
         groups = worker_groups(described, source.fail)
         name = (described.get("metadata") or {}).get("name", described["kind"])
-        return ClusterFile(str(name), groups, sum(group.max_nodes for group in groups), str(path))
+        selectors = _selectors(group_labels(described))
+        notes = (*group_notes(described), *_twins(groups, selectors))
+        return ClusterFile(str(name), groups, sum(group.max_nodes for group in groups), str(path), notes, selectors)
     if _TYPES not in described and described["provider"].get("type") != "local":
         source.fail(
             (), f"there is no {_TYPES}, so Ray's own defaults would be started", expected=f"{_TYPES} and head_node_type"
@@ -87,9 +91,31 @@ def read_cluster_file(path: Path) -> ClusterFile:
         return ClusterFile(described["cluster_name"], (), int(prepared["max_workers"]), str(path))
     reader = _Types(source, prepared)
     types = tuple(reader.types())
-    reader.note_twins(types)
-    most = int(prepared["max_workers"])
-    return ClusterFile(described["cluster_name"], types, most, str(path), tuple(reader.notes), reader.selectors)
+    selectors = _selectors({name: kind.get("labels") or {} for name, kind in prepared[_TYPES].items()})
+    most, notes = int(prepared["max_workers"]), (*reader.notes, *_twins(types, selectors))
+    return ClusterFile(described["cluster_name"], types, most, str(path), notes, selectors)
+
+
+def _selectors(labels: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """The labels of every type that no other type, the head's included, has all of."""
+    return {
+        name: dict(own)
+        for name, own in labels.items()
+        if not any(own.items() <= others.items() for other, others in labels.items() if other != name)
+    }
+
+
+def _twins(types: Sequence[NodeType], selectors: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Types of which one could do the other's work are to be told apart, or Ray chooses between them."""
+    for index, one in enumerate(types):
+        for other in types[:index]:
+            a, b = one.resources, other.resources
+            same_kind = (a.gpu > 0) == (b.gpu > 0)  # Ray itself keeps trials without GPUs off nodes that have some
+            if same_kind and (a.fits_into(b) or b.fits_into(a)) and not {one.name, other.name} <= selectors.keys():
+                yield (
+                    f"{other.name} and {one.name}: no label tells them apart, so Ray chooses between them, which knows no "
+                    f"prices: give each one of its own, such as `labels: {{pool: {one.name}}}`"
+                )
 
 
 class _Source:
@@ -265,32 +291,6 @@ class _Types:
                 self.notes.append(
                     f"{name}: resources say no memory, so the autoscaler does not start it for trials that are granted memory"
                 )
-
-    def note_twins(self, types: Sequence[NodeType]) -> None:
-        """Types of which one could do the other's work are to be told apart, or Ray chooses between them."""
-        for index, one in enumerate(types):
-            for other in types[:index]:
-                a, b = one.resources, other.resources
-                same_kind = (a.gpu > 0) == (b.gpu > 0)  # Ray itself keeps trials without GPUs off nodes that have some
-                if (
-                    same_kind
-                    and (a.fits_into(b) or b.fits_into(a))
-                    and not {one.name, other.name} <= self.selectors.keys()
-                ):
-                    self.notes.append(
-                        f"{other.name} and {one.name}: no label tells them apart, so Ray chooses between them, which knows no "
-                        f"prices: give each one of its own, such as `labels: {{pool: {one.name}}}`"
-                    )
-
-    @property
-    def selectors(self) -> dict[str, dict[str, str]]:
-        """The labels of every type that no other type, the head's included, has all of."""
-        labels = {name: dict(described.get("labels") or {}) for name, described in self._prepared[_TYPES].items()}
-        return {
-            name: own
-            for name, own in labels.items()
-            if not any(own.items() <= others.items() for other, others in labels.items() if other != name)
-        }
 
     def _type(self, name: str, described: Mapping[str, Any]) -> NodeType:
         least, most = int(described["min_workers"]), int(described["max_workers"])

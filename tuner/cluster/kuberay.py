@@ -1,7 +1,9 @@
 """Reading a KubeRay manifest (``RayCluster``, ``RayJob``) as a cluster file: its worker groups are the node types.
 
 There is no schema of KubeRay's here to ask, so what matters to tuner and to Ray's autoscaler is checked by hand against the
-fields of ``ray.io/v1``. An annotation of a group's pod template says what a pod costs an hour: ``tuner.io/price-h``.
+fields of ``ray.io/v1``. What they have no place for is in annotations of a group's pod template: those that are labels of a
+node type in a file for ``ray up``. Ray's autoscaler knows a group by the ``labels`` of the group itself (KubeRay 1.5.1), not by
+those of its pods, nor by those in ``rayStartParams``.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from tuner.cluster.nodes import is_spot
 from tuner.errors import closest
 from tuner.resources import NodeType, Resources
 
-__all__ = ["KINDS", "quantity", "worker_groups"]
+__all__ = ["HEAD", "KINDS", "group_labels", "group_notes", "quantity", "worker_groups"]
 
 KINDS = ("RayCluster", "RayJob")
+HEAD = "headgroup"  # as KubeRay calls the head's group
 _MIB = 2**20
 _UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _UNITS |= {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -36,6 +39,7 @@ _JOB = (
     "entrypointResources", "submissionMode",
     "activeDeadlineSeconds", "backoffLimit", "submitterConfig", "deletionStrategy", "managedBy",
 )  # fmt: skip
+_PRICE_H, _BOOT_S, _LOSS_DAY = "tuner.io/price-h", "tuner.io/boot-s", "tuner.io/spot-loss-day"
 _GPUS = ("nvidia.com/gpu", "amd.com/gpu")
 
 Path = Sequence[str | int]
@@ -84,10 +88,34 @@ def worker_groups(described: Mapping[str, Any], fail: Fail) -> tuple[NodeType, .
     head, head_at = _mapping(spec, "headGroupSpec", at, fail), [*at, "headGroupSpec"]
     _known(head, _HEAD, head_at, fail)
     _limits(head, head_at, fail)
+    _labels(head, head_at, fail)
     groups = spec.get("workerGroupSpecs")
     if not isinstance(groups, list) or not groups:
         fail(at, "there are no workerGroupSpecs, so there is nothing that trials could run on")
     return tuple(_groups(groups, [*at, "workerGroupSpecs"], fail))
+
+
+def group_labels(described: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The labels by which Ray's autoscaler knows the groups of a manifest that was checked, the head's included, by name."""
+    spec = _cluster(described)
+    labels = {group["groupName"]: dict(group.get("labels") or {}) for group in spec["workerGroupSpecs"]}
+    return {HEAD: dict(spec["headGroupSpec"].get("labels") or {}), **labels}
+
+
+def group_notes(described: Mapping[str, Any]) -> Iterator[str]:
+    """What a manifest that was checked allows and what will be a nuisance, for people."""
+    for group in _cluster(described)["workerGroupSpecs"]:
+        labels = (group.get("rayStartParams") or {}).get("labels")
+        if labels:
+            yield (
+                f"{group['groupName']}: Ray's autoscaler does not see the labels in rayStartParams ({labels}): put them into "
+                "`labels:` of the group (KubeRay 1.5.1 or newer)"
+            )
+
+
+def _cluster(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec: Mapping[str, Any] = described["spec"]
+    return spec["rayClusterSpec"] if described["kind"] == "RayJob" else spec
 
 
 def _groups(groups: list[Any], at: Path, fail: Fail) -> Iterator[NodeType]:
@@ -111,7 +139,8 @@ def _group(name: str, group: Mapping[str, Any], at: Path, fail: Fail) -> NodeTyp
         fail([*at, "minReplicas"], f"it is above maxReplicas, {counts['maxReplicas']}", got=counts["minReplicas"])
     limits = _limits(group, at, fail)
     metadata = group["template"].get("metadata") or {}
-    labels = {**(metadata.get("labels") or {}), **(group.get("labels") or {})}
+    labels = {**(metadata.get("labels") or {}), **_labels(group, at, fail)}
+    said = _annotations(metadata, [*at, "template", "metadata", "annotations"], fail)
     return NodeType(
         name=name,
         resources=Resources(
@@ -121,8 +150,10 @@ def _group(name: str, group: Mapping[str, Any], at: Path, fail: Fail) -> NodeTyp
         ),
         max_nodes=counts["maxReplicas"],
         min_nodes=counts["minReplicas"],
-        price_h=_price((metadata.get("annotations") or {}).get("tuner.io/price-h"), at, fail),
+        price_h=said.get(_PRICE_H),
         spot=is_spot(labels),
+        boot_s=said.get(_BOOT_S),
+        spot_loss_day=said.get(_LOSS_DAY),
     )
 
 
@@ -153,17 +184,35 @@ def _limits(group: Mapping[str, Any], at: Path, fail: Fail) -> dict[str, float]:
     return parsed
 
 
-def _price(text: object, at: Path, fail: Fail) -> float | None:
-    if text is None:
-        return None
-    try:
-        return quantity(text)
-    except ValueError:
-        fail(
-            [*at, "template", "metadata", "annotations", "tuner.io/price-h"],
-            "this is no number of at least 0",
-            got=text,
-        )
+def _labels(group: Mapping[str, Any], at: Path, fail: Fail) -> dict[str, str]:
+    """The labels of the group itself, which are text."""
+    labels = group.get("labels") or {}
+    if not isinstance(labels, dict):
+        fail([*at, "labels"], "this is no mapping of names to text", got=labels)
+    for key, value in labels.items():
+        if not isinstance(value, str):
+            fail([*at, "labels", key], "labels are text: put the value in quotes", got=value)
+    return labels
+
+
+def _annotations(metadata: Mapping[str, Any], at: Path, fail: Fail) -> dict[str, float]:
+    """What the pod template's annotations tell tuner, which are text."""
+    told: dict[str, float] = {}
+    for key, text in (metadata.get("annotations") or {}).items():
+        if not str(key).startswith("tuner.io/"):
+            continue
+        if key not in (_PRICE_H, _BOOT_S, _LOSS_DAY):
+            expected = " or ".join((_PRICE_H, _BOOT_S, _LOSS_DAY))
+            fail([*at, key], "tuner knows no such annotation", got=key, expected=expected)
+        try:
+            told[key] = quantity(text) if key == _PRICE_H else float(text)  # 2m are no seconds
+        except (TypeError, ValueError):
+            told[key] = math.nan
+        if not (told[key] >= 0 and math.isfinite(told[key])):
+            fail([*at, key], "this is no number of at least 0", got=text)
+    if told.get(_LOSS_DAY, 0.0) >= 1.0:
+        fail([*at, _LOSS_DAY], "this is no share: it is below 1", got=told[_LOSS_DAY], expected="0.15 for 15 %")
+    return told
 
 
 def _mapping(holder: Mapping[str, Any], key: str, at: Path, fail: Fail) -> dict[str, Any]:
