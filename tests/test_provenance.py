@@ -86,6 +86,22 @@ def test_versions_and_machine_are_those_of_this_process():
     assert facts["working_folder"] == str(Path.cwd())
 
 
+@pytest.mark.parametrize(
+    ("config", "job"),
+    [
+        ('{"runtime_env": {}, "metadata": {"job_submission_id": "tuner-adult-1", "job_name": "x"}}', "tuner-adult-1"),
+        ('{"runtime_env": {}}', None),
+        ("{", None),
+        (None, None),
+    ],
+)
+def test_the_job_is_kept_that_the_driver_runs_in(monkeypatch, config, job):
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    if config is not None:
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", config)
+    assert provenance.collect(None, None, {})["job"] == job
+
+
 def test_a_clean_repository_is_its_commit(repository):
     facts = git_facts(repository / "sweep.yaml")
     assert facts["commit"] == run_git(repository, "rev-parse", "HEAD")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tuner import plugins, provenance
+from tuner.api._elsewhere import executor_before, reaching
 from tuner.api.again import check_same, moved_objective, new_limits
 from tuner.api.options import Observer, RunOptions
 from tuner.api.prior import Recalled, recall
@@ -186,6 +187,7 @@ def resume_study(
         StudyNotFound: There is no such study.
         StoreLocked: A living driver runs it.
         DataError: The data are not those that it began with.
+        ClusterUnreachable: The cluster is not reached, as from a machine outside of it whose job the study was.
     """
     url = store_url(options.store)
     with ExitStack() as stack:
@@ -199,17 +201,18 @@ def resume_study(
         _check_changes(info.spec, options.limits, where)
         executor = _executor(where)
         stack.callback(executor.close)
-        log = store.acquire(info.name)
-        # Should it not come to running: a study that had ended has ended still.
-        stack.callback(log.close, "INTERRUPTED" if info.state == "RUNNING" else info.state, info.closed_reason)
-        executor.warm_up()
-        stack.enter_context(plugins.beside(folder_of(info)))
-        _tell(observer, "reading the data and the log")
-        parts = prepare(info.spec, objective or _named_objective(info.spec))
-        _check_data(info.provenance, parts.objective)
-        replay(parts.core, parts.sampler, log.read())
-        _tell(observer, "starting the workers")
-        executor.open(info.spec, parts.objective, *_folders(url, info.name))
+        with reaching(info, where, chosen=options.address is not None):
+            log = store.acquire(info.name)
+            # Should it not come to running: a study that had ended has ended still.
+            stack.callback(log.close, "INTERRUPTED" if info.state == "RUNNING" else info.state, info.closed_reason)
+            executor.warm_up()
+            stack.enter_context(plugins.beside(folder_of(info)))
+            _tell(observer, "reading the data and the log")
+            parts = prepare(info.spec, objective or _named_objective(info.spec))
+            _check_data(info.provenance, parts.objective)
+            replay(parts.core, parts.sampler, log.read())
+            _tell(observer, "starting the workers")
+            executor.open(info.spec, parts.objective, *_folders(url, info.name))
         limits = _limits(parts.core.limits, options.limits) if options.limits else None
         first: list[Event] = [StudyResumed(executor.now_s(), limits)]
         run = _Run(url, parts, executor, log, observer, info.provenance)
@@ -354,12 +357,6 @@ def _folders(url: str, name: str) -> tuple[Path, Path]:
     """For a study's logs and for its checkpoints."""
     folder = store_folder(url)
     return folder / "logs" / name, folder / "checkpoints" / name
-
-
-def executor_before(facts: Mapping[str, Any]) -> PluginSpec:
-    """Where a study ran, by its provenance."""
-    before = facts.get("executor")
-    return PluginSpec(before["type"], before["options"]) if before else PluginSpec("ray")
 
 
 def _at_address(spec: PluginSpec, address: str | None) -> PluginSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -25,6 +26,7 @@ __all__ = ["collect", "masked"]
 T = TypeVar("T")
 
 _TEXT_LIMIT = 1 << 20
+_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray tells the program of a job, and no other
 _KEPT_VARIABLES = ("TUNER_", "OMP_")
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|credential|api[_\-]?key|access[_\-]?key", re.IGNORECASE)
 
@@ -62,6 +64,7 @@ def collect(sweep_text: str | None, file: Path | None, describe: Mapping[str, An
         "working_folder": _attempted(os.getcwd),
         "user": _attempted(getpass.getuser),
         "host": socket.gethostname(),
+        "job": _job(os.environ.get(_JOB_CONFIG)),
         "environment": _environment(os.environ),
     }
 
@@ -142,6 +145,15 @@ def _command(arguments: Sequence[str]) -> list[str]:
         shown.append("***" if hide else masked(argument))
         hide = argument.startswith("-") and "=" not in argument and bool(_SECRET_NAME.search(argument))
     return shown
+
+
+def _job(config: str | None) -> str | None:
+    """Id of the Ray job that this process is the program of; None when it is none, or one without a name."""
+    try:
+        told = json.loads(config or "{}")["metadata"]["job_submission_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(told)
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
