@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-import pytest
-
 from tuner.core import events as ev
 from tuner.core.actions import Scale
 from tuner.core.autoscaling import BOOT_S, HOLD_S, PILOT, SCARCE_AFTER_S, SCARCE_FOR_S, Demand, Scaling
