@@ -47,7 +47,7 @@ def test_what_a_thread_of_the_executor_raises_reaches_the_engine(executor):
 def test_a_gang_that_was_given_up_frees_its_gpus_though_its_task_stays_silent(executor, ended):
     """The reference of a task whose node was cut off may never answer."""
     executor._gangs[7] = "gang"
-    executor._carry_out(Todo(cancel=[Task(7, 0, ((0, 1),), Resources(gpu=4.0), (), True, 0.0, 0.0)]))
+    executor._carry_out(Todo(cancel=[Task(7, 0, ((0, 1),), Resources(gpu=4.0), (), True, None, 0.0, 0.0)]))
     do_all(executor._removals)
     assert ended == ["gang"]
 

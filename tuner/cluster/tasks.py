@@ -30,24 +30,28 @@ class TaskKinds:
 
         self._on_cpus = ray.remote(function)
         self._on_gpus = ray.remote(num_gpus=1, max_calls=1)(function)
-        self._kept: dict[tuple[Resources, tuple[str, ...], str], Any] = {}
+        self._kept: dict[tuple[Resources, str, tuple[str, ...], str | None], Any] = {}
 
-    def of(self, grant: Resources, avoid: tuple[str, ...], name: str, gang: Any = None) -> Any:
+    def of(
+        self, grant: Resources, name: str, *, avoid: tuple[str, ...] = (), near: str | None = None, gang: Any = None
+    ) -> Any:
         """The remote function for attempts with ``grant``.
 
         Args:
             grant: Of a gang, what its first bundle holds.
-            avoid: Nodes that it must not run on.
             name: For Ray's dashboard.
+            avoid: Nodes that it must not run on.
+            near: A node on which it should run if there is room just now, and no node is to be avoided; None for any.
             gang: What ``begin_gang`` returned; None for an ordinary attempt.
 
         Raises:
             ValueError: Ray has no such grant (one and a half GPUs).
         """
-        key = (grant, avoid, name)
+        key = (grant, name, avoid, near)
         kind = self._kept.get(key) if gang is None else None
         if kind is None:
-            kind = (self._on_gpus if grant.gpu > 0 else self._on_cpus).options(**_options(grant, avoid, name, gang))
+            function = self._on_gpus if grant.gpu > 0 else self._on_cpus
+            kind = function.options(**_options(grant, name), **_where(avoid, near, gang))
             if gang is None:
                 if len(self._kept) >= _MOST_KEPT:
                     self._kept.clear()
@@ -55,7 +59,7 @@ class TaskKinds:
         return kind
 
 
-def _options(grant: Resources, avoid: tuple[str, ...], name: str, gang: Any) -> dict[str, Any]:
+def _options(grant: Resources, name: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "num_cpus": grant.cpu,
         "num_gpus": grant.gpu or None,
@@ -65,15 +69,25 @@ def _options(grant: Resources, avoid: tuple[str, ...], name: str, gang: Any) -> 
     }
     if grant.gpu > 0:
         options["runtime_env"] = _GPU_WORKERS
-    if gang is not None:
-        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+    return options
 
-        options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(
+
+def _where(avoid: tuple[str, ...], near: str | None, gang: Any) -> dict[str, Any]:
+    from ray.util import scheduling_strategies as strategies
+
+    if gang is not None:
+        inside = strategies.PlacementGroupSchedulingStrategy(
             gang, placement_group_bundle_index=0, placement_group_capture_child_tasks=True
         )
-    elif avoid:
-        options["label_selector"] = _elsewhere(avoid)
-    return options
+        return {"scheduling_strategy": inside}
+    if avoid:
+        return {"label_selector": _elsewhere(avoid)}
+    if near is not None:
+        # Ray has no public way to prefer a node: without the last one an attempt would wait there while others are free.
+        return {
+            "scheduling_strategy": strategies.NodeAffinitySchedulingStrategy(near, True, _spill_on_unavailable=True)
+        }
+    return {}
 
 
 def _elsewhere(avoid: Sequence[str]) -> dict[str, str]:

@@ -48,7 +48,13 @@ class Lease:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """Attempts that were submitted together."""
+    """Attempts that were submitted together.
+
+    Where others use the cluster too, a place that is free for a moment may be taken by their next attempt, and ours goes to
+    the place that was theirs: where neither has a process, and starting one takes a second or more. The smaller part of a
+    cluster a study has, the more often. So an attempt that lasts goes where the lane's last one ran, if there is room:
+    ``near``.
+    """
 
     number: int
     lane: int
@@ -56,6 +62,7 @@ class Task:
     grant: Resources
     avoid: tuple[str, ...]
     announce: bool
+    near: str | None
     submitted_s: float
     heard_s: float
     node_id: str | None = None
@@ -92,6 +99,7 @@ class _Entry:
 class _Lane:
     queue: deque[Start] = field(default_factory=deque)
     task: Task | None = None
+    node_id: str | None = None  # where the last task returned from: its process is there still
 
 
 @dataclass(slots=True)
@@ -112,9 +120,13 @@ class Board:
     Args:
         lease: How patient to be.
         inherit: What an attempt that has died had saved, as far as its files show.
+
+    Attributes:
+        is_shared: Whether others use the cluster too, so that the study may hold only a part of it.
     """
 
     def __init__(self, lease: Lease, inherit: Callable[[Key], Sequence[Checkpoint]] = lambda key: ()) -> None:
+        self.is_shared = False
         self._lease, self._inherit = lease, inherit
         self._entries: dict[Key, _Entry] = {}
         self._tasks: dict[int, Task] = {}
@@ -193,6 +205,7 @@ class Board:
         if task is None:
             return
         task.node_id, results = back
+        self._lanes[task.lane].node_id = task.node_id
         ran_s = [result.usage[2] for result in results]
         at_s = max(task.submitted_s, now_s - sum(ran_s))  # from durations: workers' clocks are never compared with ours
         for result, wall_s in zip(results, ran_s, strict=True):
@@ -213,6 +226,7 @@ class Board:
         task = self._tasks.pop(number, None)
         if task is None:
             return
+        self._lanes[task.lane].node_id = None
         named = task.node_id is not None and failure.message.startswith(f"node {_short(task.node_id)} ")
         if task.node_id is not None and failure.kind is FailureKind.NODE_LOST and not named:
             failure = self._lost(task.node_id, self._leaving.get(task.node_id, DIED), failure.message)
@@ -347,7 +361,8 @@ class Board:
         may_be_long = len(batch) == 1 and (self._typical_s is None or self._typical_s >= SHORT_S)
         keys = tuple((start.trial, start.attempt) for start in batch)
         announce = alone or may_be_long
-        task = lane.task = Task(self._n_tasks, number, keys, first.grant, first.avoid, announce, now_s, now_s)
+        near = lane.node_id if announce and self._is_drawn(first, lane.node_id) else None
+        task = lane.task = Task(self._n_tasks, number, keys, first.grant, first.avoid, announce, near, now_s, now_s)
         self._tasks[task.number] = task
         for key in keys:
             self._entries[key].task = task
@@ -368,6 +383,14 @@ class Board:
         if lane.task is task:
             lane.task = None
         self._send_next(task.lane, now_s)
+
+    def _is_drawn(self, start: Start, node_id: str | None) -> bool:
+        """Whether an attempt gains by going there: processes without a GPU serve several attempts.
+
+        A study alone has processes in all places, and there Ray may pack attempts so that nodes become idle.
+        """
+        chosen = self.is_shared and node_id in self._nodes and len(self._nodes) > 1
+        return chosen and not start.avoid and start.grant.gpu <= 0
 
     def _is_alone(self, start: Start) -> bool:
         return self._entries[start.trial, start.attempt].alone

@@ -21,6 +21,9 @@ class Tenancy:
         autoscale: Whether the cluster starts nodes when they are asked for; None for yes where a cluster file is named.
         cluster_file: The file that the cluster was started with; None when it is not known.
 
+    Attributes:
+        share: How much of the cluster the study may hold, as last heard.
+
     Raises:
         SweepError: The cluster file is wrong.
     """
@@ -28,6 +31,7 @@ class Tenancy:
     def __init__(self, autoscale: bool | None = None, cluster_file: str | Path | None = None) -> None:
         self._file: ClusterFile | None = None if cluster_file is None else read_cluster_file(Path(cluster_file))
         self.can_grow = self._file is not None if autoscale is None else autoscale
+        self.share = 1.0
         self._steward: Steward | None = None
 
     def open(self, spec: StudySpec, now_s: float) -> list[Event]:
@@ -50,7 +54,10 @@ class Tenancy:
     def poll(self, now_s: float) -> list[Event]:
         """Hear of the share; to be called about once a second, from any thread but the engine's."""
         share = self._steward.poll() if self._steward is not None else None
-        return [] if share is None else [ShareChanged(now_s, share)]
+        if share is None:
+            return []
+        self.share = share
+        return [ShareChanged(now_s, share)]
 
     def close(self) -> None:
         """Stop using the cluster: the request is cleared, the others hear of their larger shares. Idempotent."""

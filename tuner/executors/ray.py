@@ -316,7 +316,8 @@ class RayExecutor(Executor):
             parts = self._board.parts(task)
             if len(parts) > 1:
                 self._gangs[task.number] = begin_gang(parts, task.avoid)
-            kind = self._kinds.of(parts[0], task.avoid, f"tuner {self._study}", self._gangs.get(task.number))
+            gang = self._gangs.get(task.number)
+            kind = self._kinds.of(parts[0], f"tuner {self._study}", avoid=task.avoid, near=task.near, gang=gang)
             reference = kind.remote(payload)
         except Exception as error:  # a grant that Ray does not know how to give, or a Ray that is gone
             failure = failure_of(error)
@@ -436,6 +437,7 @@ class RayExecutor(Executor):
                 self._outbox.put(events)
 
     def _see_nodes(self, seen: Sighting) -> None:
+        self._board.is_shared = self._tenancy.share < 1.0
         self._board.see_nodes(seen, self.now_s())
 
 
