@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from itertools import islice
 
 from tuner.resources import Node, Resources
 
@@ -54,12 +56,7 @@ class Packing:
         self._closed: dict[str, str] = {}
         self._left_cpu = 0.0
         self._reserved: str | None = None
-        # By GPU or not and whole CPUs left: node ids in the order in which they came there. The last one has just lost an
-        # attempt, so its memory is warm.
-        self._buckets: tuple[list[dict[str, None]], list[dict[str, None]]] = (
-            [{} for _ in range(MOST_CPU + 1)],
-            [{} for _ in range(MOST_CPU + 1)],
-        )
+        self._with_gpu, self._without = _Buckets(), _Buckets()
 
     def join(self, node: Node) -> None:
         """A node can take attempts; what is held on one of that id stays held."""
@@ -163,14 +160,9 @@ class Packing:
             return None
         if reserved and self._reserved is not None and grant.fits_into(self._free[self._reserved]):
             return self._reserved
-        first = min(int(grant.cpu), MOST_CPU)
         # Nodes with GPUs come last for attempts without, and alone for those that need one.
-        for buckets in self._buckets[::-1] if grant.gpu <= 0 else self._buckets[:1]:
-            for bucket in buckets[first:] if grant.cpu > 0 or grant.gpu > 0 or grant.memory_mib > 0 else buckets[1:]:
-                for _, node_id in zip(range(TRIES), reversed(bucket), strict=False):
-                    if grant.fits_into(self._free[node_id]):
-                        return node_id
-        return None
+        node_id = self._without.find(grant, self._free) if grant.gpu <= 0 else None
+        return self._with_gpu.find(grant, self._free) if node_id is None else node_id
 
     def _may_hold(self, grant: Resources) -> bool:
         return self._holds_nothing or _plus(self.held, grant).fits_into(_times(self.total, self.share))
@@ -199,20 +191,62 @@ class Packing:
         self._free[node_id] = free
         if node_id in self._closed or node_id == self._reserved:
             return
-        self._bucket(node_id)[node_id] = None
+        self._buckets(node_id).put(node_id, free.cpu)
         self._left_cpu += free.cpu
         n = self._slots[node_id] = slots(free, self._typical)
         self.n_free += n
 
     def _take_out(self, node_id: str) -> None:
         if node_id in self._slots:
-            del self._bucket(node_id)[node_id]
+            self._buckets(node_id).remove(node_id, self._free[node_id].cpu)
             self._left_cpu -= self._free[node_id].cpu
             self.n_free -= self._slots.pop(node_id)
 
-    def _bucket(self, node_id: str) -> dict[str, None]:
-        kind = self._buckets[0 if self.nodes[node_id].resources.gpu > 0 else 1]
-        return kind[min(MOST_CPU, max(0, math.floor(self._free[node_id].cpu + 1e-9)))]
+    def _buckets(self, node_id: str) -> _Buckets:
+        return self._with_gpu if self.nodes[node_id].resources.gpu > 0 else self._without
+
+
+class _Buckets:
+    """Nodes by whole CPUs left, in the order in which they came there.
+
+    The last one of a bucket has just lost an attempt, so its memory is warm. A bit for each bucket that holds nodes finds the
+    next one without a look at those that hold none, which are most.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: list[dict[str, None]] = [{} for _ in range(MOST_CPU + 1)]
+        self._filled = 0
+
+    def put(self, node_id: str, cpu: float) -> None:
+        """A node has so many CPUs left."""
+        at = _whole_cpus(cpu)
+        self._buckets[at][node_id] = None
+        self._filled |= 1 << at
+
+    def remove(self, node_id: str, cpu: float) -> None:
+        """It has not any more; ``cpu`` as it was put."""
+        at = _whole_cpus(cpu)
+        bucket = self._buckets[at]
+        del bucket[node_id]
+        if not bucket:
+            self._filled &= ~(1 << at)
+
+    def find(self, grant: Resources, free: Mapping[str, Resources]) -> str | None:
+        """The node with the fewest CPUs left that the grant fits into; None when there is none among those looked at."""
+        asks = grant.cpu > 0 or grant.gpu > 0 or grant.memory_mib > 0
+        least = min(int(grant.cpu), MOST_CPU) if asks else 1
+        filled = self._filled >> least << least
+        while filled:
+            lowest = filled & -filled
+            for node_id in islice(reversed(self._buckets[lowest.bit_length() - 1]), TRIES):
+                if grant.fits_into(free[node_id]):
+                    return node_id
+            filled ^= lowest
+        return None
+
+
+def _whole_cpus(cpu: float) -> int:
+    return min(MOST_CPU, max(0, math.floor(cpu + 1e-9)))
 
 
 def _whole(grant: Resources) -> Resources:
