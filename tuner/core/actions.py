@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tuner.core.memory import MemoryForecast
 from tuner.resources import Resources
 from tuner.trial import Attempt, Checkpoint, Params, Trial
+
+if TYPE_CHECKING:  # workers, which need actions, would load the whole model of memory with it
+    from tuner.core.memory import MemoryForecast
 
 __all__ = ["Action", "Close", "Discard", "Record", "Scale", "Start", "Stop", "Suggest", "WakeAt"]
 
