@@ -310,9 +310,8 @@ class Scheduler:
 
     def _fill(self) -> None:
         trials = self._trials
-        if trials.backlog.has_next:
-            while trials.start_next(self._to_start(), self._time.last_at):
-                pass
+        while trials.backlog.has_next and trials.start_next(self._to_start(), self._time.last_at):
+            pass
         if self._exhausted or len(trials.backlog) > len(trials.backlog.held):
             return
         want = self._room.n_open - self._outstanding

@@ -115,8 +115,6 @@ class Trials:
         backlog = self.backlog
         if not backlog.held or backlog.held[0].passed < PATIENCE:
             self._room.unreserve()
-        if not backlog.has_next:
-            return False
         for index, live in enumerate(backlog.held):
             if self._try(live, left, at_s, first=index == 0):
                 del backlog.held[index]
