@@ -11,6 +11,7 @@ from tuner.api._forecast import Ask, forecast
 from tuner.api._losses import Losses
 from tuner.api.plan import sites_of_nodes, sites_of_types
 from tuner.resources import NodeType
+from tuner.study import Limits
 
 
 class TestAssumptions:
@@ -56,3 +57,12 @@ class TestAssumptions:
     def test_without_spot_types_nothing_is_said_of_them(self):
         told = expected(SPEC, learned(course()), sites_of_nodes([1], NODE), n_seeds=1).assumed
         assert not told.keys() & {"spot", "boot"}
+
+    @pytest.mark.parametrize(("held", "parallel", "told"), [(8.0, None, True), (14.0, None, False), (8.0, 8, False)])
+    def test_trials_that_had_more_room_than_they_will_have_are_told(self, held, parallel, told):
+        what, spec = (
+            replace(learned(course()), filled=(held, 16.0)),
+            SPEC.with_limits(Limits(trials=9, parallel=parallel)),
+        )
+        assumed = expected(spec, what, sites_of_nodes([1], NODE), n_seeds=1).assumed
+        assert assumed.get("at once", "").startswith("trials held 8 of 16 CPUs at most in pilot") is told

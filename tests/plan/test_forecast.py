@@ -9,6 +9,7 @@ import pytest
 
 from tests.plan.courses import NODE, SPEC, course, expected, learned
 from tuner.api._forecast import Forecast, Range
+from tuner.api._simulating import _quantiles
 from tuner.api.plan import sites_of_nodes, sites_of_types
 from tuner.resources import NodeType
 from tuner.study import Limits, PluginSpec, ResourceRequest
@@ -92,6 +93,19 @@ class TestForecast:
         once, again = (expected(spec, learned(course()), sites) for _ in range(2))
         assert once == again
         assert Forecast.from_dict(json.loads(json.dumps(once.to_dict()))) == once
+
+    @pytest.mark.parametrize("n", [2, 5, 19])
+    def test_few_simulations_reach_from_one_end_of_nine_tenths_to_the_other(self, n):
+        places = _quantiles(n)
+        assert (places[0], places[-1], sum(places) / n) == (
+            pytest.approx(0.05),
+            pytest.approx(0.95),
+            pytest.approx(0.5),
+        )
+
+    @pytest.mark.parametrize("n", [1, 20])
+    def test_the_only_simulation_and_many_are_placed_evenly(self, n):
+        assert _quantiles(n)[0] == pytest.approx(0.5 / n)
 
     def test_ranges_hold_nine_of_ten(self):
         assert Range.of([float(i) for i in range(100)]) == Range(5.0, 49.5, 94.0)

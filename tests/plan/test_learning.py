@@ -8,7 +8,8 @@ import pytest
 
 from tests.plan.courses import NODE, SPEC, course, expected, learned, ran, spread
 from tuner.api import run_sweep
-from tuner.api._courses import read_courses
+from tuner.api._courses import _without_stumps, read_courses
+from tuner.api._likeness import _Function
 from tuner.api._replayed import Replayed, as_it_went, suggested
 from tuner.api.options import RunOptions
 from tuner.api.plan import sites_of_types
@@ -19,6 +20,10 @@ from tuner.study import Limits, PluginSpec
 from tuner.sweep import Sweep
 from tuner.testing.simulation import ModelObjective
 from tuner.trial import Completed, Failed, FailureKind
+
+
+def cut_off(wall_s: float):
+    return replace(course(), reports=(), tail_s=wall_s, outcome=None)
 
 
 class TestLearning:
@@ -40,6 +45,26 @@ class TestLearning:
         store = open_store(url)
         with pytest.raises(TunerError, match="too few to forecast"):
             read_courses(store, "planned")
+        store.close()
+
+    def test_of_trials_that_a_limit_of_time_cut_off_those_that_were_longer_than_usual_count(self, url):
+        spec = SPEC.with_limits(Limits(time_s=850.0))  # two run then: one for 215 s when it is killed, one for 142 s
+        run_sweep(Sweep(spec, ""), ran(url, 1), objective=ModelObjective(steps=1, step_s=200.0))
+        store = open_store(url)
+        courses = read_courses(store, "planned").courses
+        killed = [trial for trial in store.trials("planned") if trial.failure is not None]
+        store.close()
+        assert len(killed) == 2
+        assert [course.params for course in courses if course.outcome is None] == [killed[0].params]
+
+    def test_a_trial_that_was_cut_off_before_it_told_anything_is_left_out_unless_it_was_long(self):
+        usual, stump, long = course(10.0), cut_off(1.0), cut_off(50.0)
+        assert _without_stumps([usual, stump, long]) == [usual, long]
+
+    def test_how_many_cpus_were_in_use_at_once_is_learned(self, url):
+        run_sweep(Sweep(SPEC, ""), ran(url, 3, trials=5, parallel=2), objective=ModelObjective())
+        store = open_store(url)
+        assert read_courses(store, "planned").filled == (2.0, 6.0)
         store.close()
 
     def test_a_trial_that_was_stopped_goes_on_as_long_as_complete_ones_did(self):
@@ -90,6 +115,17 @@ class TestWhatTrialsWillBe:
         for x in (0.07, 0.51, 0.93):
             walls = [sum(d for d, _, _ in replayed.simulate({"x": x}, seed, Resources()).reports) for seed in range(40)]
             assert sum(walls) / 40 == pytest.approx(30.0 - 20.0 * x, rel=0.1)
+
+    def test_how_far_all_may_be_off_is_more_where_the_sampler_moves_on(self):
+        likeness = Replayed(SPEC, learned(*spread()))._likeness
+        assert likeness.uncertainty(learns=True) > likeness.uncertainty(learns=False) > 0.0
+
+    def test_what_few_trials_tell_of_many_parameters_makes_little_more_certain(self):
+        known = [(k / 7, 3.0 * k / 7) for k in range(8)]
+        narrow, wide = (
+            _Function([[x] + [0.5] * more for x, _ in known], range(8), [y for _, y in known]) for more in (0, 15)
+        )
+        assert wide.error > 1.5 * narrow.error
 
     def test_where_parameters_say_nothing_trials_are_drawn_as_they_were(self):
         walls = [10.0, 40.0, 12.0, 35.0, 11.0, 38.0, 10.0, 41.0, 12.0, 36.0]

@@ -11,6 +11,8 @@ from tuner.resources import NodeType
 
 __all__ = ["assumptions"]
 
+FULL = 0.75  # share of the CPUs from which on trials had as little room as they will have
+
 
 def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
     """What the forecast rests on, in words."""
@@ -30,6 +32,8 @@ def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
     spots = [kind for kind in kinds.values() if kind.spot]
     if spots:
         told["spot"] = _spots(spots, study)
+    at_once = _at_once(study)
+    told |= {"at once": at_once} if at_once else {}
     told["failures"] = _failures(learned.losses, source)
     who = study.spec.sampler.type
     told["trials"] = (
@@ -38,6 +42,15 @@ def assumptions(study: Planned, sites: Sequence[Site]) -> dict[str, str]:
     if study.spec.prices is not None or any(kind.price_h is not None for kind in kinds.values()):
         told["cost"] = "in the currency of the prices; a node costs from its request to its end, busy or not"
     return told
+
+
+def _at_once(study: Planned) -> str | None:
+    """That trials had more room than they will have, where they had: they share caches, memory and cores' threads."""
+    filled = study.learned.filled
+    if filled is None or filled[0] >= FULL * filled[1] or study.spec.limits.parallel is not None:
+        return None
+    held = f"trials held {filled[0]:g} of {filled[1]:g} CPUs at most in {study.ask.source}"
+    return f"{held}; where they fill a node they are taken to be as fast"
 
 
 def _spots(kinds: Sequence[NodeType], study: Planned) -> str:

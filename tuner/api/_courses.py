@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuner.api._losses import Losses, losses_of
-from tuner.core.events import Checkpointed, Event, NodeJoined, Started, StudyOpened
+from tuner.core.events import Checkpointed, Event, NodeJoined, NodeLost, Started, StudyOpened
 from tuner.core.ports import Store
 from tuner.errors import TunerError
 from tuner.trial import Attempt, Completed, Failed, FailureKind, Outcome, Params, Report, Trial, TrialState
@@ -59,6 +59,7 @@ class Learned:
         start_s: From an attempt's end to the beginning of the next one, usually.
         ready_s: From when it had nodes to the beginning of its first attempt: workers start, import, get the data.
         losses: Of workers and of nodes.
+        filled: (the most CPUs that attempts held at once, the most that its nodes had); None when that is not known.
         checkpoints: Whether its trials saved any, so that those which are lost or paused go on.
         boots_s: By type of node, from the request to the first trial, where it began with none.
     """
@@ -68,6 +69,7 @@ class Learned:
     ready_s: float = 0.0
     losses: Losses = field(default_factory=Losses)
     checkpoints: bool = False
+    filled: tuple[float, float] | None = None
     boots_s: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -89,6 +91,7 @@ def read_courses(store: Store, study: str) -> Learned:
         for trial in store.trials(study)
         if trial.state.finished and trial.number in attempts and not _says_nothing(trial)
     ]
+    courses = _without_stumps(courses)
     if len(courses) < FEWEST or not any(isinstance(course.outcome, Completed) for course in courses):
         raise TunerError(
             f"study {study!r} has {len(courses)} trials that ended, too few to forecast from (at least {FEWEST}, one complete)",
@@ -102,8 +105,40 @@ def read_courses(store: Store, study: str) -> Learned:
         _ready_s(events),
         losses_of(began, events),
         any(isinstance(event, Checkpointed) for event in events),
+        _filled(began, events),
         _boots_s(events),
     )
+
+
+def _without_stumps(courses: Sequence[Course]) -> list[Course]:
+    """All but those cut off with the study before they told anything: without a report, and not longer than usual yet.
+
+    Those that were longer stay: where long trials are what a limit of time cuts off, the others alone would be too short.
+    """
+    walls = [course.wall_s for course in courses if isinstance(course.outcome, Completed)]
+    usual_s = statistics.median(walls) if walls else 0.0
+    return [course for course in courses if course.outcome or course.reports or course.wall_s > usual_s]
+
+
+def _filled(attempts: Sequence[Attempt], events: Sequence[Event]) -> tuple[float, float] | None:
+    """The most CPUs that attempts held at once, and the most that there were."""
+    nodes: dict[str, float] = {}
+    cpus = 0.0
+    for event in events:
+        if isinstance(event, NodeJoined):
+            nodes[event.node.node_id] = event.node.resources.cpu
+            cpus = max(cpus, sum(nodes.values()))
+        elif isinstance(event, NodeLost):
+            nodes.pop(event.node_id, None)
+    changes: list[tuple[float, float]] = []
+    for attempt in attempts:
+        if attempt.started_at is not None and attempt.finished_at is not None:
+            changes += [(attempt.started_at, attempt.grant.cpu), (attempt.finished_at, -attempt.grant.cpu)]
+    held = most = 0.0
+    for _, change in sorted(changes):  # an end before a beginning at the same time
+        held += change
+        most = max(most, held)
+    return (most, cpus) if most > 0 and cpus > 0 else None
 
 
 def _boots_s(events: Sequence[Event]) -> dict[str, float]:
@@ -149,7 +184,7 @@ def _start_s(attempts: Sequence[Attempt]) -> float:
 
 def _says_nothing(trial: Trial) -> bool:
     """Whether it failed for a reason that has nothing to do with its work, so that it would have gone on."""
-    lost = (FailureKind.NODE_LOST, FailureKind.WORKER_LOST, FailureKind.PREEMPTED, FailureKind.STOPPED)
+    lost = (FailureKind.NODE_LOST, FailureKind.WORKER_LOST, FailureKind.PREEMPTED)
     return trial.failure is not None and trial.failure.kind in lost
 
 
@@ -183,8 +218,7 @@ def _outcome(trial: Trial) -> Outcome | None:
     if trial.state is TrialState.COMPLETE:
         return Completed(trial.values)
     if trial.state is TrialState.FAIL and trial.failure is not None:
-        # Running out of memory is for the simulated nodes to decide.
-        return (
-            None if trial.failure.kind is FailureKind.OUT_OF_MEMORY else Failed(trial.failure.kind, "as it went before")
-        )
+        # Running out of memory is for the simulated nodes to decide; what was cut off with its study would have gone on.
+        undecided = trial.failure.kind in (FailureKind.OUT_OF_MEMORY, FailureKind.STOPPED)
+        return None if undecided else Failed(trial.failure.kind, "as it went before")
     return None

@@ -16,6 +16,9 @@ __all__ = ["Like", "Likeness", "Measured"]
 FEWEST = 6  # trials from which anything is learned of what depends on parameters
 MOST = 120  # that are learned from: the latest
 NEAREST = 3  # trials one of which a new one is like, at least
+DRIFT = (
+    0.3  # standard deviations by which the trials that a learning sampler moves to are longer or shorter, unforetold
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,13 @@ class Likeness:
             self._value.difference(row, index),
         )
 
-    @property
-    def uncertainty(self) -> float:
-        """Standard error of the logarithm of durations on average: how far all of them together may be off."""
-        return self._wall.error
+    def uncertainty(self, *, learns: bool) -> float:
+        """Standard error of the logarithm of durations on average: how far all of them together may be off.
+
+        Args:
+            learns: Whether the sampler moves to a corner of the space, where trials may be other than those that ran.
+        """
+        return math.hypot(self._wall.error, DRIFT * self._wall.unknown if learns else 0.0)
 
     def _distance(self, row: Sequence[float], other: Sequence[float]) -> float:
         """Squared, of what matters for duration or value most."""
@@ -114,13 +120,15 @@ class _Function:
     def __init__(self, rows: Sequence[list[float]], known: Sequence[int], targets: Sequence[float]) -> None:
         width = len(rows[0]) if rows else 0
         self.relevance: Sequence[float] = [0.0] * width
-        self._trust, self._foretold, self.error = 0.0, dict[int, float](), 0.0
+        self._trust, self._foretold = 0.0, dict[int, float]()
+        self.error = self.unknown = 0.0  # of the mean; and the standard deviation of what parameters do not tell
         if len(known) < 2:
             return
         self._targets = [targets[i] for i in known]
         mean = sum(self._targets) / len(known)
         spread = sum((target - mean) ** 2 for target in self._targets)
-        self.error = math.sqrt(spread / (len(known) - 1) / len(known))
+        self.unknown = math.sqrt(spread / (len(known) - 1))
+        self.error = self.unknown / math.sqrt(len(known))
         if len(known) < FEWEST or not width or spread <= 1e-12 * len(known):
             return
         self._process, self._low, self._high = GaussianProcess(width), min(self._targets), max(self._targets)
@@ -129,7 +137,9 @@ class _Function:
         self._process.fit([rows[i] for i in known], [(target - mean) / scale for target in self._targets])
         errors = [error * scale for error in self._process.left_out()]
         self._trust = max(0.0, 1.0 - sum(error * error for error in errors) / spread)
-        self.error *= math.sqrt(1.0 - self._trust)
+        # Few trials in many dimensions tell less of others than of those that were left out among them.
+        left = math.sqrt(1.0 - self._trust * len(known) / (len(known) + width))
+        self.unknown, self.error = left * self.unknown, left * self.error
         self._foretold = {i: self._within(t - e) for i, t, e in zip(known, self._targets, errors, strict=True)}
         self.relevance = [self._trust * w for w in self._process.relevance]
 

@@ -92,6 +92,7 @@ class Replayed(Objective):
     def __init__(self, spec: StudySpec, learned: Learned) -> None:
         self.checkpoints = learned.checkpoints
         self._metric = spec.metric.name
+        self._learns = spec.sampler.type not in BLIND
         self._courses = learned.courses
         complete = [course for course in learned.courses if isinstance(course.outcome, Completed)]
         usual = complete[len(complete) // 2].outcome
@@ -112,7 +113,7 @@ class Replayed(Objective):
             deviation: By how many standard errors of what they take on average.
         """
         other = copy.copy(self)
-        other._pace = math.exp(deviation * math.hypot(self._likeness.uncertainty, AGAIN))
+        other._pace = math.exp(deviation * math.hypot(self._likeness.uncertainty(learns=self._learns), AGAIN))
         return other
 
     def run(self, params: Params, context: Context) -> float:

@@ -74,12 +74,19 @@ class Planned:
             seed: listed or suggested(spec, objective, seed) for seed, listed in zip(seeds, drawn, strict=True)
         }
         # Each simulation at its quantile of what the pace may be, so that the middle one has the likeliest.
-        places = [(number + 0.5) / ask.n_seeds for number in range(ask.n_seeds)]
-        self.objectives = {s: objective.paced(NormalDist().inv_cdf(p)) for s, p in zip(seeds, places, strict=True)}
+        places = zip(seeds, _quantiles(ask.n_seeds), strict=True)
+        self.objectives = {seed: objective.paced(NormalDist().inv_cdf(place)) for seed, place in places}
 
     def lives_s(self, types: Sequence[NodeType]) -> dict[str, float]:
         """Mean life of nodes, by type."""
         return {kind.name: self.learned.losses.node_life_s(kind, self.ask.spot_loss_day) for kind in types}
+
+
+def _quantiles(n: int) -> list[float]:
+    """Evenly placed ones. Where all of them are within a ``Range``, because they are few, these hold nine of ten."""
+    if n == 1 or n >= 20:
+        return [(number + 0.5) / n for number in range(n)]
+    return [0.05 + 0.9 * number / (n - 1) for number in range(n)]
 
 
 @dataclass(slots=True)
