@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tuner.api import load_study
 from tuner.api.stores import open_store
 from tuner.cluster.address import HostPort
 from tuner.cluster.jobs import ENDED, Jobs, find_dashboard
@@ -169,6 +170,7 @@ def test_a_stopped_job_is_resumed_by_submitting_again_and_followed_to_its_end(cl
     _wait_for(lambda: jobs.job("tuner-parabola-1").status in ENDED)
     assert time.monotonic() - began_s < 3.0  # what Ray gives a driver that says nothing else
     assert _state(cluster) == "INTERRUPTED"
+    assert load_study("parabola", cluster.store).info.provenance["job"] == "tuner-parabola-1"
     finished = _counts(cluster)["COMPLETE"]
 
     (tmp_path / "note.txt").write_text("the folder is another package now, unpacked elsewhere")
