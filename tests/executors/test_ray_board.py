@@ -2,88 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tuner.cluster.nodes import Sighting
-from tuner.cluster.wire import LogPart, News, Result, Returned
-from tuner.core.actions import Start, Stop
+from tests.executors.books import CRASH, Books, news, result, sighting, start
+from tuner.cluster.wire import News, Result, Returned
+from tuner.core.actions import Stop
 from tuner.core.codec import encode_outcome, encode_usage
 from tuner.core.events import Checkpointed, Finished, NodeJoined, NodeLost, Reported, Started
 from tuner.core.gangs import parts_of_gang
-from tuner.executors._ray_board import DOUBT_S, HELD_S, KILL_CONFIRM_S, LARGEST_BATCH, Board, Lease, Task
+from tuner.executors._ray_board import DOUBT_S, HELD_S, KILL_CONFIRM_S, LARGEST_BATCH, Task
 from tuner.resources import Node, Resources, Usage
 from tuner.trial import Checkpoint, Completed, Failed, FailureKind, Pruned
-
-CRASH = Failed(FailureKind.WORKER_LOST, "crashed")
-ONE_CPU = Resources(cpu=1.0)
-
-
-def start(trial: int, lane: int = 0, grant: Resources = ONE_CPU, avoid: tuple[str, ...] = ()) -> Start:
-    return Start(trial, 1, {}, grant, lane, 0, avoid=avoid)
-
-
-def result(trial: int, first: int = 0, steps: Sequence[int] = (), wall_s: float = 0.01) -> Result:
-    reports = (first, [(step, {"loss": 0.0}) for step in steps])
-    return Result((trial, 1), encode_outcome(Completed({"loss": 1.0})), [1.0, 0.0, wall_s, None, None], b"log", reports)
-
-
-def news(
-    task: Task,
-    running: int | None,
-    steps: Sequence[int] = (),
-    first: int = 0,
-    results: Sequence[Result] = (),
-    age_s=0.5,
-) -> News:
-    reports = (first, [(step, {"loss": 0.0}) for step in steps])
-    return News(task.number, "n", (running, 1) if running is not None else None, age_s, reports, results, None)
-
-
-def sighting(*living: str, leaving: dict[str, str] | None = None, dead: dict[str, str] | None = None) -> Sighting:
-    return Sighting(tuple(Node(node_id, ONE_CPU) for node_id in living), leaving or {}, dead or {})
-
-
-class Books:
-    """A board with all that it has wanted done."""
-
-    def __init__(self, silence_s: float = 100.0, on_disk: Sequence[Checkpoint] = ()) -> None:
-        self.board = Board(Lease(silence_s, stop_grace_s=10.0), lambda key: on_disk)
-        self.board.see_nodes(Sighting((Node("n", Resources(8, 0, 1000)),)), 0.0)
-        self.events: list[Any] = []
-        self.sent: list[Task] = []
-        self.cancelled: list[Task] = []
-        self.asked: list[Stop] = []
-        self.logs: dict[tuple[int, int], bytes | None] = {}
-        self.settle()
-
-    def settle(self) -> None:
-        todo = self.board.take()
-        self.events += todo.events
-        self.sent += [task for task, _ in todo.submit]
-        self.cancelled += todo.cancel
-        self.asked += todo.ask
-        self.logs.update(entry for entry in todo.logs if not isinstance(entry, LogPart))
-
-    def do(self, method: str, *arguments, now_s: float) -> None:
-        getattr(self.board, method)(*arguments, now_s)
-        self.settle()
-
-    def add(self, *starts: Start, now_s: float = 1.0) -> Task:
-        self.do("add", starts, now_s=now_s)
-        return self.sent[-1]
-
-    def of(self, trial: int) -> list[Any]:
-        return [event for event in self.events if getattr(event, "trial", None) == trial]
-
-    def end(self, trial: int):
-        [finished] = [event for event in self.of(trial) if isinstance(event, Finished)]
-        return finished.outcome
-
-    def open(self, trial: int) -> bool:
-        return not any(isinstance(event, Finished) for event in self.of(trial))
 
 
 @pytest.fixture
@@ -98,63 +29,6 @@ def test_a_lane_sends_one_task_at_a_time_and_what_waited_travels_together(books)
     assert [task.keys for task in books.sent] == [((0, 1),), ((50, 1),)]
     books.do("returned", first.number, Returned("n", [result(0)]), now_s=2.0)
     assert books.sent[-1].keys == tuple((i, 1) for i in range(1, 1 + LARGEST_BATCH))
-
-
-@pytest.fixture
-def wide(books: Books) -> Books:
-    """With a second node, on a cluster that others use too."""
-    books.board.is_shared = True
-    books.do("see_nodes", sighting("n", "m"), now_s=0.5)
-    return books
-
-
-def test_an_attempt_that_lasts_goes_where_its_lanes_last_one_left_a_process(wide):
-    first = wide.add(start(0))
-    assert first.near is None, "anywhere"
-    wide.do("returned", first.number, Returned("n", [result(0, wall_s=1.0)]), now_s=2.0)
-    assert wide.add(start(1)).near == "n"
-    assert wide.add(start(2, lane=1)).near is None, "no process is known of"
-
-
-@pytest.mark.parametrize(
-    ("wall_s", "then"),
-    [
-        (0.001, start(1)),  # leases of short ones are shared by all lanes
-        (1.0, start(1, avoid=("m",))),  # Ray takes either
-        (1.0, start(1, grant=Resources(gpu=1.0))),  # such a process runs one attempt only
-    ],
-)
-def test_other_attempts_go_anywhere(wide, wall_s, then):
-    first = wide.add(start(0))
-    wide.do("returned", first.number, Returned("n", [result(0, wall_s=wall_s)]), now_s=2.0)
-    assert wide.add(then).near is None
-
-
-def test_a_study_alone_leaves_it_to_ray_which_nodes_become_idle(wide):
-    wide.board.is_shared = False
-    first = wide.add(start(0))
-    wide.do("returned", first.number, Returned("n", [result(0, wall_s=1.0)]), now_s=2.0)
-    assert wide.add(start(1)).near is None
-
-
-def test_with_one_node_there_is_nothing_to_choose(books):
-    books.board.is_shared = True
-    first = books.add(start(0))
-    books.do("returned", first.number, Returned("n", [result(0, wall_s=1.0)]), now_s=2.0)
-    assert books.add(start(1)).near is None
-
-
-def test_where_a_process_died_or_a_node_was_lost_nothing_draws_the_next_one(wide):
-    for trial in (0, 1):
-        wide.do("returned", wide.add(start(trial)).number, Returned("n", [result(trial, wall_s=1.0)]), now_s=2.0)
-    crashed = wide.add(start(2))
-    assert crashed.near == "n"
-    wide.do("failed", crashed.number, CRASH, now_s=3.0)
-    last = wide.add(start(3))
-    assert last.near is None
-    wide.do("returned", last.number, Returned("n", [result(3, wall_s=1.0)]), now_s=4.0)
-    wide.do("see_nodes", sighting("m", "o"), now_s=5.0)
-    assert wide.add(start(4)).near is None
 
 
 def test_only_equal_grants_travel_together(books):
