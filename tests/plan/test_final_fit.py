@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.plan.courses import NODE, course
+from tuner.api import load_study
 from tuner.api._final_fit import final_fit
 from tuner.api.options import RunOptions
 from tuner.api.plan import PlanOptions, plan, sites_of_nodes
@@ -63,12 +64,12 @@ def options(tmp_path):
     return PlanOptions(pilot=9, run=RunOptions(store=f"sqlite:///{tmp_path}/t.db", executor=PluginSpec("inline")))
 
 
-def test_a_plan_says_how_long_it_took_in_the_pilot(options):
+def test_a_plan_says_what_is_to_be_expected(options):
     assumed = plan(parse(SWEEP), options, sites_of_nodes([1], NODE)).assumed
-    assert assumed["final fit"].endswith(" s after the last trial, as in iris-pilot")
-
-
-def test_a_plan_from_a_study_says_what_is_to_be_expected(options):
-    plan(parse(SWEEP), options, sites_of_nodes([1], NODE))
-    assumed = plan(parse(SWEEP), replace(options, source="iris-pilot"), sites_of_nodes([1], NODE)).assumed
     assert "the best trials of iris-pilot" in assumed["final fit"]
+
+
+def test_a_pilot_itself_fits_no_model(options):
+    plan(parse(SWEEP), options, sites_of_nodes([1], NODE))
+    study = load_study("iris-pilot", options.run.store)
+    assert (study.state, study.model_path) == ("COMPLETE", None)

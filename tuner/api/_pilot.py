@@ -50,7 +50,7 @@ def run_pilot(
     observer: Observer | None = None,
     objective: Objective | None = None,
 ) -> Pilot:
-    """Run some trials without the pruner, as a study of their own.
+    """Run some trials without the pruner, as a study of their own, and fit no model after them.
 
     Args:
         sweep: What is planned.
@@ -71,7 +71,11 @@ def run_pilot(
         most = max(FEWEST, min(most, spec.limits.trials))
     nothing = dict.fromkeys(("steps", "patience", "regret", *(("cost",) if spec.prices is None else ())))
     options = replace(
-        run, name=name, if_exists="new", limits={**run.limits, **nothing, "trials": most, "time_s": time_s}
+        run,
+        name=name,
+        if_exists="new",
+        limits={**run.limits, **nothing, "trials": most, "time_s": time_s},
+        fits_best=False,
     )
     watch = _Watch(observer, run.store or "", USUAL if n is None else most)
     began_s = time.time()
@@ -91,8 +95,6 @@ class _Watch:
         self._first_s: float | None = None
         self._enough = False
         self._opened_s: float | None = None
-        self._last_s = 0.0
-        self._fitted_s: float | None = None
         self._load = _Load()
 
     def phase(self, text: str) -> None:
@@ -111,7 +113,7 @@ class _Watch:
                 self._load.begin()
         self._ended += sum(isinstance(entry, Trial) and entry.state.finished for entry in entries)
         self._load.used(entries)
-        at_s, self._last_s = events[-1].at_s if events else 0.0, time.time()
+        at_s = events[-1].at_s if events else 0.0
         if not self._enough and self._ended >= self._least and self._first_s is not None:
             self._enough = at_s >= self._first_s + GOES_ON_S
             if self._enough:
@@ -120,8 +122,6 @@ class _Watch:
             self._observer.update(events, entries)
 
     def closed(self, study: Study) -> None:
-        if study.model is not None:
-            self._fitted_s = max(0.0, time.time() - self._last_s)
         if self._observer and self._enough:
             self._observer.phase(f"the pilot has run long enough: {self._ended} trials")
         elif self._observer:
@@ -142,8 +142,6 @@ class _Watch:
             told["not in it"] = (
                 f"what comes before, Ray and the data ({before_s:.0f} s in the pilot), and the final fit"
             )
-        if self._fitted_s is not None:
-            told["final fit"] = f"about {self._fitted_s:.1f} s after the last trial, as in {self._name}"
         others = self._load.others
         if others is not None and others >= BUSY:
             told["machine"] = f"other work took {others:.0%} of its CPUs during the pilot, and is taken to go on"

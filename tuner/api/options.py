@@ -44,6 +44,7 @@ class RunOptions:
         if_exists: What to do when the store holds a study of that name: refuse, resume it, or take the first free name of
             ``name-2``, ``name-3``, ...
         limits: Fields of ``tuner.study.Limits`` to set instead of the sweep's or, on resuming, the study's.
+        fits_best: Whether the best model is fitted after the last trial.
         handle_signals: Whether Ctrl-C once drains, twice kills, and SIGTERM kills (both resumable); main thread only.
     """
 
@@ -53,4 +54,5 @@ class RunOptions:
     name: str | None = None
     if_exists: Literal["error", "resume", "new"] = "error"
     limits: Mapping[str, Any] = field(default_factory=dict)
+    fits_best: bool = True
     handle_signals: bool = False

@@ -166,7 +166,7 @@ def run_sweep(
         if known.trials:
             first.append(Informed(executor.now_s(), ", ".join(known.studies), tuple(known.trials)))
         try:
-            return _Run(url, parts, executor, log, observer, facts).go(first, signals=options.handle_signals)
+            return _Run(url, parts, executor, log, observer, facts).go(first, options)
         except NoNodeFits:
             store.delete(spec.name)  # nothing ran, and nothing ever could: it leaves no trace
             raise
@@ -216,7 +216,7 @@ def resume_study(
         limits = _limits(parts.core.limits, options.limits) if options.limits else None
         first: list[Event] = [StudyResumed(executor.now_s(), limits)]
         run = _Run(url, parts, executor, log, observer, info.provenance)
-        return run.go(first, signals=options.handle_signals, before=store.trials(info.name))
+        return run.go(first, options, before=store.trials(info.name))
 
 
 class _Run:
@@ -235,7 +235,8 @@ class _Run:
         self._observer, self._facts = observer, facts
         self._name = parts.spec.name
 
-    def go(self, first: Sequence[Event], *, signals: bool, before: Sequence[Trial] = ()) -> Study:
+    def go(self, first: Sequence[Event], options: RunOptions, *, before: Sequence[Trial] = ()) -> Study:
+        signals, self._fits_best = options.handle_signals, options.fits_best
         engine = Engine(self._parts.core, self._parts.sampler, self._executor, self._log, self._committed)
         self._watch = RegretWatch(self._parts.spec, self._parts.core, engine.request)
         self._watch.know(before)
@@ -300,7 +301,7 @@ class _Run:
     def _finalize(self, study: Study) -> tuple[FinalModel | None, str | None]:
         best, objective = study.best_trial, self._parts.objective
         assert best is not None
-        if type(objective).finalize is Objective.finalize:
+        if not self._fits_best or type(objective).finalize is Objective.finalize:
             return None, None
         _tell(self._observer, "fitting the best parameters on all tuning rows")
         folder = store_folder(self._url) / "models" / self._name
