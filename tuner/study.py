@@ -188,6 +188,11 @@ class ResourceRequest:
     memory_mib: float | Formula | None = None
     gpu: float | Formula | None = None
 
+    @property
+    def has_formulas(self) -> bool:
+        """Whether attempts ask for different amounts by their parameters."""
+        return any(isinstance(asked, Formula) for asked in (self.cpu, self.memory_mib, self.gpu))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data that JSON can hold: numbers, None, and formulas as their text."""
         return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}

@@ -9,7 +9,7 @@ import pytest
 from tuner.core import events as ev
 from tuner.core.actions import Close, Start, WakeAt
 from tuner.core.gpus import GpuShare
-from tuner.core.rightsizing import on_grid
+from tuner.core.rightsizing import Sizing, on_grid
 from tuner.core.threads import Threads
 from tuner.formula import Formula
 from tuner.resources import Node, NodeType, Resources, Usage
@@ -346,3 +346,28 @@ def test_gpu_nodes_are_not_started_to_find_out_whether_a_program_wants_one(story
     s.node()
     s.suggest()
     assert {g.gpu for g in grants(s)} == {0.0}
+
+
+def test_attempts_of_milliseconds_get_the_same_until_one_needs_more():
+    sizing = Sizing(ResourceRequest(), SearchSpace({"x": Int(0, 9)}))
+    sizing.see([Resources(2.0, 0.0, 4096.0)], gpus=False)
+
+    def observe(whole_mib):
+        usage = Usage(wall_s=0.001, base_memory_mib=whole_mib)
+        sizing.observe({"x": 1}, Resources(1.0, 0.0, 2048.0), None, Completed({"loss": 0.0}), usage)
+
+    def memory_mib():
+        return sizing.grant({"x": 1}, Resources(), None).resources.memory_mib
+
+    for _ in range(30):
+        observe(100.0)
+    before = sizing.grant({"x": 1}, Resources(), None)
+    assert sizing.grant({"x": 2}, Resources(), None) is before
+    assert before.resources == Resources(1.0, 0.0, on_grid(125.0))
+    observe(101.0)  # of the same step
+    assert memory_mib() == on_grid(125.0)
+    observe(400.0)
+    assert memory_mib() == on_grid(500.0)
+    for _ in range(2 * 64):
+        observe(100.0)
+    assert memory_mib() == on_grid(125.0)  # it was long ago

@@ -30,6 +30,7 @@ SHORT_S = 0.05  # attempts as short say nothing of a node's speed
 ENOUGH_WALLS = 10
 QUICK_S = Pace.BATCH_S / 2  # attempts as short travel together and are granted alike, so nothing is learned of each
 QUICK_SPARE = 1.25  # above the largest of the latest attempts, where attempts are too short for a prediction each
+LATEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,6 @@ class Load:
         parallel: How many attempts may run at once; None for what fits.
         cpu: CPUs of all nodes that may be held.
         free_cpu: Those that are free.
-        quick: Whether attempts are so short that they travel several at a time.
     """
 
     running: int
@@ -63,7 +63,6 @@ class Load:
     parallel: int | None
     cpu: float
     free_cpu: float
-    quick: bool = False
 
 
 class Sizing:
@@ -90,6 +89,7 @@ class Sizing:
         self._fair_mib = self._most_mib = 0.0
         self._largest_wholes: list[float] = []
         self._n_seen = 0
+        self._quick: Grant | None = None  # what attempts of milliseconds get, until that may change
         self.typical = self._expected()
 
     # -- what there is ----------------------------------------------------------------------------------------------
@@ -105,6 +105,7 @@ class Sizing:
         self._fair_mib = min(shares, default=0.0)
         self._most_mib = max((offer.memory_mib for offer in self._offers), default=0.0)
         self._gpus.see(gpus)
+        self._quick = None
         self.typical = self._expected()
 
     @property
@@ -114,17 +115,25 @@ class Sizing:
 
     # -- grants -----------------------------------------------------------------------------------------------------
 
-    def grant(self, params: Params, floor: Resources, load: Load) -> Grant:
+    def grant(self, params: Params, floor: Resources, load: Load | None) -> Grant:
         """What the next attempt with these parameters gets.
 
         Args:
             params: The trial's.
             floor: What it gets at least, after an attempt that ran out of it.
-            load: How much there is to do.
+            load: How much there is to do; None when attempts take milliseconds: they all get the same, one thread each.
 
         Raises:
             FormulaError: A formula has no value for these parameters.
         """
+        if load is not None or floor.memory_mib or floor.gpu:
+            return self._sized(params, floor, load)
+        grant = self._quick or self._sized(params, floor, None)
+        if not (grant.resources.gpu or self._request.has_formulas):
+            self._quick = grant
+        return grant
+
+    def _sized(self, params: Params, floor: Resources, load: Load | None) -> Grant:
         gpu = max(
             floor.gpu, self._asked(self._request.gpu, params) if self._request.gpu is not None else self._gpus.grant
         )
@@ -134,12 +143,12 @@ class Sizing:
         elif not self._fair_mib:
             memory_mib = 0.0
         else:
-            memory_mib, forecast = self._auto_memory(params, quick=load.quick)
+            memory_mib, forecast = self._auto_memory(params, quick=load is None)
         memory_mib = max(memory_mib, floor.memory_mib)
         if self._request.cpu is not None:
             cpu = self._asked(self._request.cpu, params)
         else:
-            cpu = float(self._threads.choose(load, memory_mib, gpu, self._offers))
+            cpu = 1.0 if load is None else float(self._threads.choose(load, memory_mib, gpu, self._offers))
         return Grant(Resources(cpu, gpu, memory_mib), forecast)
 
     def _asked(self, asked: float | Formula, params: Params) -> float:
@@ -184,8 +193,11 @@ class Sizing:
             if out or usage.wall_s >= QUICK_S:
                 self._learn(params, step, whole, out=out)
             self._n_seen += 1
+            quick = self._quick
+            if quick and (whole * QUICK_SPARE > quick.resources.memory_mib or self._n_seen % LATEST == 0):
+                self._quick = None
             self._largest_wholes.append(whole)
-            if len(self._largest_wholes) > 64:
+            if len(self._largest_wholes) > LATEST:
                 del self._largest_wholes[0]
         self._threads.observe(grant, usage)
         self._gpus.observe(grant, usage)

@@ -130,8 +130,10 @@ class Room:
             new = min(new, self._parallel - self.lanes.count)
         return new * depth + (self.lanes.room_in(depth) if depth > 1 else 0)
 
-    def load(self, left: int | None) -> Load:
-        """How much there is to do with ``left`` trials to be started."""
+    def load(self, left: int | None) -> Load | None:
+        """How much there is to do with ``left`` trials to be started; None when attempts take milliseconds."""
+        if self.pace.depth > 1:
+            return None
         packing = self._packing
         return Load(
             running=self.lanes.in_flight,
@@ -139,7 +141,6 @@ class Room:
             parallel=self._parallel,
             cpu=packing.total.cpu * packing.share,
             free_cpu=packing.free_cpu if left is not None or self._parallel is not None else packing.total.cpu,
-            quick=self.pace.depth > 1,
         )
 
     def grant(self, params: Params, floor: Resources, left: int | None) -> Grant:
