@@ -144,7 +144,7 @@ class Pace:
 
     BATCH_S = 0.02  # much shorter than any attempt whose suggestion could profit from waiting
     USUAL_DEPTH = 16
-    MAX_DEPTH = 64  # a no-op takes 0.1 ms: 64 that share a hand-over are 1.5 times as many a second as 16
+    MAX_DEPTH = 64  # no-ops, of 0.1 ms: 1.5 times as many a second as with 16, as hand-overs are shared and overlap
     AHEAD = 32  # attempts that have ended for each one above the usual: those suggested without results stay few
     WARM_UP = 20  # attempts that must be seen first
     DECAY = 0.9  # a slow attempt is forgotten after some forty fast ones
