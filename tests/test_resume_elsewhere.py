@@ -27,8 +27,9 @@ def address():
 
 
 @pytest.fixture
-def stranded(tmp_path, address):
+def stranded(tmp_path, address, monkeypatch):
     """Makes a store with the interrupted study ``adult``, whose driver ran as the facts say."""
+    monkeypatch.setattr("tuner.cluster.connect._in_use", lambda: False)  # though other tests' Ray may be joined
     url = f"sqlite:///{tmp_path}/t.db"
 
     def make(objective=None, **facts):
