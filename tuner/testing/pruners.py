@@ -147,7 +147,7 @@ class PrunerTestCase:
         explains: Whether it gives reasons for going on when it is asked to.
         spares_the_best: Whether it never stops a trial whose report is better than all others so far.
         forgets: Whether it keeps nothing of trials that failed but a few bytes.
-        limit_s: Seconds that one report may take with 10,000 trials known, on a quiet machine.
+        limit_s: Seconds that one report may take with 10,000 trials known, on a machine that adds up 200,000 numbers in 11 ms.
     """
 
     spec: PluginSpec
@@ -268,12 +268,15 @@ class PrunerTestCase:
             pruner.finish(Trial(number, TrialState.FAIL, {}, {}))
 
     def test_a_report_costs_microseconds_at_ten_thousand_trials(self) -> None:
-        """The bar is ``limit_s``, for a report and for the question whom to promote; three times as much is let pass."""
+        """The bar is ``limit_s``, for a report and for the question whom to promote; three times as much is let pass.
+
+        A machine that is slower, or busy, may take longer by as much as it takes for plain additions.
+        """
         pruner, rng = self.make(), Random(1)
         for number in range(10_000):
             self._cost(pruner, number, rng.random(), (1, 3, 9))
         costs = [[self._cost(pruner, 10_000 + 100 * k + n, n / 100, (1,)) for n in range(100)] for k in range(20)]
-        assert min(map(sum, costs)) / 100 < 3 * self.limit_s
+        assert min(map(sum, costs)) / 100 < 3 * self.limit_s * _slowness()
 
     @staticmethod
     def _cost(pruner: Pruner, number: int, level: float, steps: Sequence[int]) -> float:
@@ -292,3 +295,16 @@ class PrunerTestCase:
         if verdict is None or verdict.decision == "stop" or (promotion is not None and promotion.trial == number):
             pruner.finish(Trial(number, TrialState.COMPLETE, {}, {"loss": level}, last_step=9))
         return cost
+
+
+def _slowness() -> float:
+    """How many times longer this machine takes now than one that adds up 200,000 numbers in 11 ms; at least 1."""
+
+    def additions_s() -> float:
+        began = time.perf_counter()
+        total = 0
+        for number in range(200_000):
+            total += number
+        return time.perf_counter() - began
+
+    return max(1.0, min(additions_s() for _ in range(5)) / 0.011)
