@@ -116,8 +116,8 @@ class Halving:
         self._rungs: list[_Rung] = []
         self._next: dict[int, int] = {}
         self._rescued: set[int] = set()
-        self._ready: int | None = None
-        self._changed = False
+        self._ready: set[int] = set()  # rungs from which a trial may be promoted
+        self._changed: set[int] = set()  # rungs of which that must be looked at anew
 
     def judge(self, trial: int, step: int, value: float, explain: bool) -> Verdict | None:
         """Let the trial compete at every rung that it has reached with this report."""
@@ -161,7 +161,7 @@ class Halving:
         rung = self._rungs[index]
         rung.values.add(score)
         rung.paused.add(trial, score)
-        self._changed = True
+        self._changed.add(index)
         places = int(len(rung.values) // self._eta)
         threshold = rung.values[places - 1] if places else None
         best = rung.paused.best()
@@ -212,11 +212,13 @@ class Halving:
         return None if index is None else self._rungs[index].step
 
     def _ready_rung(self) -> int | None:
-        if self._changed:
-            self._changed = False
-            falling = reversed(range(len(self._rungs)))
-            self._ready = next((index for index in falling if self._may_promote(self._rungs[index])), None)
-        return self._ready
+        while self._changed:
+            index = self._changed.pop()
+            if self._may_promote(self._rungs[index]):
+                self._ready.add(index)
+            else:
+                self._ready.discard(index)
+        return max(self._ready, default=None)
 
     def promote(self) -> Promotion | None:
         """Take the best of the highest rung that has someone to promote; None when no rung has."""
@@ -248,7 +250,7 @@ class Halving:
             return None
         score, trial = best
         rung.paused.remove(trial)
-        self._changed = True
+        self._changed.add(index)
         rank, of = rung.values.below(score) + 1, len(rung.values)
         places = int(of // self._eta)
         why = why or (f"the best {places} may go on" if rank <= places else "trials end there")
@@ -262,11 +264,11 @@ class Halving:
         if not self._promote:
             return
         if passed and self._rungs[passed - 1].paused.remove(trial.number):
-            self._changed = True
+            self._changed.add(passed - 1)
         if self._learns_max and trial.state == TrialState.COMPLETE:
             self._learn_end(trial.last_step or 0)
 
     def _learn_end(self, step: int) -> None:
         if step > 0 and (math.isinf(self._max) or step > self._max):
             self._max = step
-            self._changed = True
+            self._changed.update(range(len(self._rungs)))
