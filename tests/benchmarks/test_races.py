@@ -217,7 +217,7 @@ def test_relative_regret_is_one_for_random_search():
     assert mean(table["good"].regret) == pytest.approx(0.25)
 
 
-def test_a_level_without_kept_runs_stays_as_it_was_judged_before(tmp_path, monkeypatch):
+def test_a_level_stays_as_it_was_judged_where_fewer_runs_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(verdict, "RESULTS", tmp_path)
     protocol, known = Protocol("b", "random", "random", ["good"]), {"random": methods.FULL["random"], "good": GOOD}
     levels = [Level(workers, ["t"], 2, {"t": 10}) for workers in (8, 64)]
@@ -226,6 +226,8 @@ def test_a_level_without_kept_runs_stays_as_it_was_judged_before(tmp_path, monke
         for book, workers, regret in ((first, 8, 0.2), (first, 64, 0.2), (second, 64, 0.1)):
             book.add(replace(record("good", seed, regret), workers=workers))
             book.add(replace(record("random", seed, 0.8), workers=workers))
+    second.add(replace(record("good", 0, 0.1), workers=8))  # one seed of two
+    second.add(replace(record("random", 0, 0.8), workers=8))
     before = verdict.write(protocol, levels, known, first)["levels"]
     after = verdict.write(protocol, levels, known, second)["levels"]
     assert after[0] == before[0]

@@ -16,9 +16,7 @@ __all__ = ["Like", "Likeness", "Measured"]
 FEWEST = 6  # trials from which anything is learned of what depends on parameters
 MOST = 120  # that are learned from: the latest
 NEAREST = 3  # trials one of which a new one is like, at least
-DRIFT = (
-    0.3  # standard deviations by which the trials that a learning sampler moves to are longer or shorter, unforetold
-)
+DRIFT = 0.3  # standard deviations by which a learning sampler moves to longer or shorter trials (seen on LCBench)
 
 
 @dataclass(frozen=True, slots=True)

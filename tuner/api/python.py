@@ -169,8 +169,7 @@ def run(objective: Trainable, *, space: Any = None, metric: Any = None, **argume
         missing = "space" if space is None else "metric"
         raise SweepError("is missing", path=missing, hint=f"give {missing}=...")
     plugin, built = _objective(objective)
-    limits = {key: arguments[key] for key in LIMITS if arguments.get(key) is not None}  # type: ignore[literal-required]
-    rest = {key: arguments[key] for key in _SPEC if arguments.get(key) is not None}  # type: ignore[literal-required]
+    limits, rest = _given(arguments, LIMITS), _given(arguments, _SPEC)
     name = arguments.get("name") or _name(plugin)
     spec = build_spec(
         name=name,
@@ -224,6 +223,11 @@ def _check_names(arguments: Mapping[str, Any], known: Iterable[str]) -> None:
             raise SweepError("unknown argument", path=name, expected=f"one of {', '.join(known)}", hint=hint)
 
 
+def _given(arguments: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those of the arguments with these names that are not None."""
+    return {name: arguments[name] for name in names if arguments.get(name) is not None}
+
+
 def _is_file(objective: Trainable) -> bool:
     return isinstance(objective, Path) or (isinstance(objective, str) and objective.endswith((".yaml", ".yml")))
 
@@ -233,12 +237,8 @@ def _run_file(path: str | Path, space: Any, metric: Any, arguments: RunArguments
         raise SweepError(
             "a sweep file says its own", path="space" if space is not None else "metric", hint="change it in the file"
         )
-    overrides: dict[str, object] = {
-        f"limits.{key}": arguments[key]  # type: ignore[literal-required]
-        for key in LIMITS
-        if arguments.get(key) is not None
-    }
-    overrides |= {key: arguments[key] for key in _SPEC if arguments.get(key) is not None}  # type: ignore[literal-required]
+    overrides = {f"limits.{key}": value for key, value in _given(arguments, LIMITS).items()}
+    overrides |= _given(arguments, _SPEC)
     return _whole(run_sweep(load(path, overrides), _options(arguments), arguments.get("observer")))
 
 
@@ -296,7 +296,7 @@ def _executor(arguments: Mapping[str, Any]) -> PluginSpec | None:
 
 
 def _options(arguments: Mapping[str, Any], *, with_limits: bool = False) -> RunOptions:
-    given = {key: arguments[key] for key in LIMITS if arguments.get(key) is not None} if with_limits else {}
+    given = _given(arguments, LIMITS) if with_limits else {}
     return RunOptions(
         store=arguments.get("store"),
         executor=_executor(arguments),
